@@ -1,0 +1,70 @@
+"""The data half of PyTorch training code: lazy datasets, transforms over sample dicts, a loader that can be trusted.
+
+Names are imported on first use, so that `import datakit` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from datakit import collate, errors, testing, transforms, vision
+    from datakit.catalog import find, names
+    from datakit.columns import Columns
+    from datakit.dataset import Dataset
+    from datakit.derived import Concat, Mapped, Subset
+    from datakit.files import Remote, ensure
+    from datakit.loader import Loader
+    from datakit.sampling import Key, KeySampler
+    from datakit.tables import read_table
+
+_HOME = {
+    "Columns": "columns",
+    "Concat": "derived",
+    "Dataset": "dataset",
+    "Key": "sampling",
+    "KeySampler": "sampling",
+    "Loader": "loader",
+    "Mapped": "derived",
+    "Remote": "files",
+    "Subset": "derived",
+    "ensure": "files",
+    "find": "catalog",
+    "names": "catalog",
+    "read_table": "tables",
+}
+_MODULES = ("collate", "errors", "testing", "transforms", "vision")
+
+__all__ = [
+    "Columns",
+    "Concat",
+    "Dataset",
+    "Key",
+    "KeySampler",
+    "Loader",
+    "Mapped",
+    "Remote",
+    "Subset",
+    "collate",
+    "ensure",
+    "errors",
+    "find",
+    "names",
+    "read_table",
+    "testing",
+    "transforms",
+    "vision",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"datakit.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"datakit.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'datakit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,45 @@
+# make demo   set up everything, then look at and measure a synthetic dataset
+# make test   set up everything, then run the test suite
+# make check  what CI runs after the tests: lint, types, docs
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test check lint types docs bench clean
+
+demo: $(STAMP)
+	@mkdir -p demo
+	$(BIN)/datakit inspect faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" \
+	    -t "RandomHorizontalFlip(pairs=FACE68_PAIRS)" -t ToTensor --out demo/inspect.html
+	$(BIN)/datakit bench faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor \
+	    --workers 0,1,2 --plot demo/bench.png
+	@echo "look at: $(CURDIR)/demo/inspect.html and $(CURDIR)/demo/bench.png"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: lint types docs
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/core.py
+
+# uv sets up in seconds what takes pip minutes
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[test,lint,docs]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,57 @@
+"""Datasets by name. Listing the names imports nothing.
+
+Other packages add theirs as entry points in the group `datakit.datasets`: `stamps = "mypackage.stamps:Stamps"`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from datakit.errors import DatakitError, UnknownNameError
+
+BUILT_IN = {
+    "faces": "datakit.vision:FaceLandmarks",
+}
+
+
+def names() -> list[str]:
+    """The names that `find` knows, sorted."""
+    return sorted(_targets())
+
+
+def find(name: str) -> Any:
+    """The dataset class called `name`, such as `faces`.
+
+    Raises:
+        UnknownNameError: with the nearest name.
+        DatakitError: where an entry point does not import.
+    """
+    targets = _targets()
+    if name not in targets:
+        raise UnknownNameError.of("dataset", name, targets)
+    return import_object(targets[name])
+
+
+def import_object(target: str) -> Any:
+    """The object behind `package.module:object`.
+
+    Raises:
+        DatakitError: for another form, a module that does not import, or a name that is not in it.
+    """
+    module_name, _, path = target.partition(":")
+    if not module_name or not path:
+        raise DatakitError(f"{target!r} is not of the form package.module:object")
+    try:
+        value = import_module(module_name)
+        for part in path.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        raise DatakitError(f"cannot import {target!r}: {type(error).__name__}: {error}") from error
+    return value
+
+
+def _targets() -> dict[str, str]:
+    found = {entry.name: entry.value for entry in entry_points(group="datakit.datasets")}
+    return {**found, **BUILT_IN}

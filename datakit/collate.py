@@ -1,0 +1,169 @@
+"""From samples to a batch. A collate function takes a list of samples; these name the key and the samples at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import get_worker_info
+
+from datakit.errors import CollateError
+from datakit.sample import PER_OBJECT, SEQUENCES, Sample
+
+TARGET = (*PER_OBJECT, "image_id")
+"""The keys that torchvision's detectors take in a target."""
+
+
+def stack(samples: Sequence[Any]) -> Any:
+    """Stack samples of equal shapes: dicts key by key, tuples place by place.
+
+    Arrays, tensors and numbers become tensors (B, …); an array keeps its dtype, an `int` gives `int64`, a `float`
+    `float32`. Text and anything else becomes a list of B values.
+
+    Raises:
+        CollateError: naming the key and the samples, where shapes, dtypes or keys differ.
+    """
+    return _collate(samples, _stack_values)
+
+
+def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
+    """As `stack`, with tensors of different lengths padded at their end by `value`.
+
+    The batch gets `length` (B,) `int64`, unless the samples have it: the valid steps of the first of `waveform` (last
+    axis), `features` and `tokens` (first axis) that is there.
+
+    Raises:
+        CollateError: where the number of axes or the dtypes differ.
+    """
+    batch: Sample = _collate(samples, lambda values, where: _pad_values(values, value))
+    main = next((key for key in SEQUENCES if isinstance(batch, dict) and key in batch), None)
+    if main is not None and "length" not in batch:
+        axis = -1 if main == "waveform" else 0
+        batch["length"] = torch.tensor([len(_tensor(sample[main]).movedim(axis, 0)) for sample in samples])
+    return batch
+
+
+def detection(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[str, Any]]]:
+    """`images, targets` as torchvision's detectors take them.
+
+    Returns:
+        images: a list of B tensors (C, H, W), each of its own size.
+        targets: a list of B dicts with those of `boxes`, `labels`, `masks`, `area`, `iscrowd` and `image_id` that the
+            samples have.
+
+    Raises:
+        CollateError: for a sample without `image` or `boxes`, or one that `ToTensor` has not seen.
+    """
+    for sample in samples:
+        missing = {"image", "boxes"} - sample.keys()
+        if missing:
+            raise CollateError(f"collate.detection: {_who(sample, 0)} has no {', '.join(sorted(missing))}")
+        if not isinstance(sample["image"], torch.Tensor):
+            raise CollateError(
+                f"collate.detection: the image of {_who(sample, 0)} is not a tensor; end with ToTensor()"
+            )
+    targets = [{key: _target(sample[key]) for key in TARGET if key in sample} for sample in samples]
+    return [sample["image"] for sample in samples], targets
+
+
+def _target(value: Any) -> Any:
+    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _collate(samples: Sequence[Any], combine: Any) -> Any:
+    if not samples:
+        raise CollateError("there are no samples to collate")
+    first = samples[0]
+    if isinstance(first, dict):
+        _check_keys(samples)
+        return {key: _combine(samples, key, [sample[key] for sample in samples], combine) for key in first}
+    if isinstance(first, tuple):
+        if len({len(sample) for sample in samples}) > 1:
+            raise CollateError(f"tuples of different lengths: {[len(sample) for sample in samples]}")
+        return tuple(_combine(samples, i, [sample[i] for sample in samples], combine) for i in range(len(first)))
+    return _combine(samples, "sample", list(samples), combine)
+
+
+def _check_keys(samples: Sequence[Sample]) -> None:
+    for place, sample in enumerate(samples):
+        if different := samples[0].keys() ^ sample.keys():
+            raise CollateError(
+                f"{_who(samples[0], 0)} and {_who(sample, place)} do not have the same keys: {sorted(different)}"
+            )
+
+
+def _combine(samples: Sequence[Any], key: Any, values: list[Any], combine: Any) -> Any:
+    if isinstance(values[0], dict | tuple):
+        return _collate(values, combine)
+    if not _is_numeric(values[0]):
+        return values
+    try:
+        return combine([_tensor(value) for value in values], key)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CollateError(_disagreement(samples, key, values) or f"key {key!r}: {error}") from error
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "biufc"
+    return isinstance(value, torch.Tensor | bool | int | float)
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        value = value.copy()
+    return torch.as_tensor(value)
+
+
+def _stack_values(tensors: list[torch.Tensor], key: Any) -> torch.Tensor:
+    first = tensors[0]
+    if any(tensor.dtype != first.dtype or tensor.shape != first.shape for tensor in tensors):
+        raise ValueError("they differ")
+    return torch.stack(tensors, out=_slot((len(tensors), *first.shape), first))
+
+
+def _pad_values(tensors: list[torch.Tensor], value: float) -> torch.Tensor:
+    first = tensors[0]
+    if any(tensor.dtype != first.dtype or tensor.ndim != first.ndim for tensor in tensors):
+        raise ValueError("they differ")
+    longest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
+    out = _slot((len(tensors), *longest), first)
+    out = torch.empty((len(tensors), *longest), dtype=first.dtype) if out is None else out
+    for row, tensor in zip(out, tensors, strict=True):
+        ends = [(0, full - size) for full, size in zip(longest, tensor.shape, strict=True)]
+        row.copy_(F.pad(tensor, [side for pair in reversed(ends) for side in pair], value=value))
+    return out
+
+
+def _slot(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
+    """In a worker, shared memory to write the batch into, so that sending it copies nothing."""
+    if get_worker_info() is None or like.device.type != "cpu":
+        return None
+    count = int(np.prod(shape))
+    storage = like._typed_storage()._new_shared(count, device=like.device)  # type: ignore[no-untyped-call]
+    return like.new(storage).resize_(shape)
+
+
+def _disagreement(samples: Sequence[Any], key: Any, values: list[Any]) -> str | None:
+    """Says which two samples do not fit together, and in what."""
+    described = [_describe(value) for value in values]
+    for place, (kind, sample) in enumerate(zip(described, samples, strict=True)):
+        if kind != described[0]:
+            return (
+                f"key {key!r} cannot be put into one batch: {_who(samples[0], 0)} has {described[0]}, "
+                f"{_who(sample, place)} has {kind}"
+            )
+    return None
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{value.dtype} {tuple(shape)}" if shape is not None else type(value).__name__
+
+
+def _who(sample: Any, place: int) -> str:
+    index = sample.get("index") if isinstance(sample, dict) else None
+    return f"sample {place} of the batch" if index is None else f"index {index}"

@@ -1,0 +1,75 @@
+"""The worker's half of the loader: from what was read to a packet that crosses to the training process whole."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from datakit import collate
+from datakit.dataset import Batch, Dataset, Failed
+from datakit.errors import CollateError, DatakitError, SampleError
+from datakit.foreign import seeded
+from datakit.sampling import philox
+
+OnError: TypeAlias = Literal["raise", "skip", "replace"]
+Collate: TypeAlias = Callable[[Sequence[Any]], Any]
+
+_TRIES = 10
+
+
+class Packet(NamedTuple):
+    """One batch on its way, with what went wrong in it.
+
+    Attributes:
+        batch: what the collate function made; None where no sample was left.
+        failures: the records that could not be read.
+        error: why there is no batch, where that is not a record's fault.
+    """
+
+    batch: Any
+    failures: tuple[SampleError, ...] = ()
+    error: DatakitError | None = None
+
+
+class Collator:
+    """The `collate_fn` of a `Loader`: the user's, around it what is done about bad records."""
+
+    def __init__(self, dataset: Dataset, collate_fn: Collate, on_error: OnError) -> None:
+        self.dataset, self.collate_fn, self.on_error = dataset, collate_fn, on_error
+
+    def __call__(self, read: Batch) -> Packet:
+        """Put the samples that were read into a packet."""
+        failures = tuple(item.error for item in read if isinstance(item, Failed))
+        if failures and self.on_error == "raise":
+            return Packet(None, failures)
+        try:
+            samples = [self._replacement(item) if isinstance(item, Failed) else item for item in read]
+            samples = [sample for sample in samples if sample is not None]
+            return Packet(self._collated(samples, read) if samples else None, failures)
+        except Exception as error:
+            return Packet(None, failures, _sendable(error))
+
+    def _replacement(self, failed: Failed) -> Any:
+        """Another record in its place, chosen by the key, so that it is the same one everywhere; None to skip it."""
+        if self.on_error == "skip":
+            return None
+        choices = philox(b"datakit.replace", *failed.key)
+        for index in choices.integers(len(self.dataset), size=_TRIES):
+            other = self.dataset[failed.key._replace(index=int(index))]
+            if not isinstance(other, Failed):
+                return other
+        raise CollateError(f"no readable record in {_TRIES} tries to replace {failed.error}")
+
+    def _collated(self, samples: list[Any], read: Batch) -> Any:
+        if self.collate_fn.__module__ == collate.__name__:
+            return self.collate_fn(samples)
+        with seeded(philox(b"datakit.collate", *read.keys[0])):  # mixing images, say, draws while it collates
+            return self.collate_fn(samples)
+
+
+def _sendable(error: Exception) -> DatakitError:
+    if not isinstance(error, DatakitError):
+        error = CollateError(f"{type(error).__name__} in the collate function: {error}")
+    error.add_note(traceback.format_exc().rstrip())
+    return error

@@ -1,0 +1,212 @@
+"""Datasets made of others: `Subset`, `Concat`, `Mapped`, `AsTuple`.
+
+They keep every promise: the generator is handed down, and an error keeps the place that it came from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from datakit.chain import Transform, trace
+from datakit.dataset import Dataset, digest
+from datakit.foreign import as_image, seeded
+
+
+class Derived(Dataset):
+    """A dataset made of others: no files of its own."""
+
+    def __init__(self, transform: Transform | None = None) -> None:
+        self.transform = transform
+        self.split = None
+
+    def path_of(self, index: int) -> str | None:
+        """None: what a foreign record is made of is not known."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {len(self)} records"
+
+
+class Subset(Derived):
+    """The records of `dataset` at `indices`, in that order; `transform` runs after the dataset's own.
+
+    Args:
+        dataset: any datakit dataset.
+        indices: int (n,); each within the dataset.
+
+    Raises:
+        IndexError: for an index outside the dataset.
+    """
+
+    def __init__(
+        self, dataset: Dataset, indices: Iterable[int] | np.ndarray, transform: Transform | None = None
+    ) -> None:
+        super().__init__(transform)
+        self.dataset = dataset
+        self.indices = np.asarray(indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64)
+        self.classes = dataset.classes
+        outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
+        if len(outside):
+            raise IndexError(f"{len(outside)} indices, first {outside[0]}, are outside a dataset of {len(dataset)}")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, index: int, rng: np.random.Generator | None) -> Any:
+        """The sample of the underlying dataset."""
+        return self.dataset.get(int(self.indices[index]), rng)
+
+    def stages(self, index: int, rng: np.random.Generator | None) -> Iterator[tuple[str, Any]]:
+        """Those of the underlying record, then this dataset's own."""
+        return _then(self.dataset.stages(int(self.indices[index]), rng), self.transform, rng)
+
+    def path_of(self, index: int) -> str | None:
+        """The file behind the record of the underlying dataset."""
+        return self.dataset.path_of(int(self.indices[index]))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows of the underlying index at `indices`."""
+        return (vars(self.dataset.columns[int(index)]) for index in self.indices)
+
+    def fingerprint(self) -> str:
+        """That of the underlying dataset with the indices."""
+        return digest("Subset", self.dataset.fingerprint(), self.indices.tobytes())
+
+
+class Concat(Derived):
+    """Datasets one after another; `transform` runs after their own.
+
+    Raises:
+        ValueError: for no datasets at all.
+    """
+
+    def __init__(self, datasets: Iterable[Dataset], transform: Transform | None = None) -> None:
+        super().__init__(transform)
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("Concat needs at least one dataset")
+        self.ends = np.cumsum([len(dataset) for dataset in self.datasets]).tolist()
+        self.classes = self.datasets[0].classes
+
+    def _part(self, index: int) -> tuple[Dataset, int]:
+        part = bisect_right(self.ends, index)
+        return self.datasets[part], index - (self.ends[part - 1] if part else 0)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def read(self, index: int, rng: np.random.Generator | None) -> Any:
+        """The sample of the dataset in which `index` falls."""
+        dataset, inner = self._part(index)
+        return dataset.get(inner, rng)
+
+    def stages(self, index: int, rng: np.random.Generator | None) -> Iterator[tuple[str, Any]]:
+        """Those of the underlying record, then this dataset's own."""
+        dataset, inner = self._part(index)
+        return _then(dataset.stages(inner, rng), self.transform, rng)
+
+    def path_of(self, index: int) -> str | None:
+        """The file behind the record of the dataset in which `index` falls."""
+        dataset, inner = self._part(index)
+        return dataset.path_of(inner)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows of all indexes."""
+        return (row for dataset in self.datasets for row in dataset.records())
+
+    def fingerprint(self) -> str:
+        """Those of all datasets."""
+        return digest("Concat", *(dataset.fingerprint() for dataset in self.datasets))
+
+
+class Mapped(Derived):
+    """Any map-style dataset under datakit's promises: torchvision's, one of Hugging Face, a list.
+
+    Reading `foreign[i]` and `fn` both run with the global generators seeded from the sample's key, so a dataset that
+    augments by itself is as reproducible as ours. An `image` that is a PIL image becomes an array.
+
+    Args:
+        foreign: anything with `len()` and `[i]`.
+        fn: turns an item into a sample dict; by default the item is the sample.
+        transform: runs on the sample.
+
+    Raises:
+        TypeError: where `foreign` has no length or cannot be indexed.
+    """
+
+    def __init__(
+        self, foreign: Any, fn: Callable[[Any], Any] | None = None, transform: Transform | None = None
+    ) -> None:
+        super().__init__(transform)
+        if not (hasattr(foreign, "__len__") and hasattr(foreign, "__getitem__")):
+            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}")
+        self.foreign, self.fn = foreign, fn
+        self.classes = getattr(foreign, "classes", ())
+
+    def __len__(self) -> int:
+        return len(self.foreign)
+
+    def read(self, index: int, rng: np.random.Generator | None) -> Any:
+        """The foreign item as a sample."""
+        with seeded(rng):
+            item = self.foreign[index]
+            sample = self.fn(item) if self.fn else item
+        if isinstance(sample, dict) and "image" in sample:
+            sample = {**sample, "image": as_image(sample["image"])}
+        return sample
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Indices only: what a foreign item holds is not known without reading it."""
+        return ({"index": index} for index in range(len(self)))
+
+    def fingerprint(self) -> str:
+        """The foreign type and length, with Hugging Face's own fingerprint where there is one."""
+        own = getattr(self.foreign, "_fingerprint", "")
+        return digest("Mapped", type(self.foreign).__name__, str(len(self)), str(own))
+
+    def __repr__(self) -> str:
+        return f"Mapped({type(self.foreign).__name__}): {len(self)} records"
+
+
+class AsTuple(Derived):
+    """The samples of `dataset` as tuples of `keys`; made by `Dataset.as_tuple`."""
+
+    def __init__(self, dataset: Dataset, keys: Sequence[str]) -> None:
+        super().__init__()
+        self.dataset, self.keys = dataset, tuple(keys)
+        self.classes = dataset.classes
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def read(self, index: int, rng: np.random.Generator | None) -> tuple[Any, ...]:
+        """The values of `keys`."""
+        sample = self.dataset.get(index, rng)
+        missing = [key for key in self.keys if key not in sample]
+        if missing:
+            raise ValueError(f"as_tuple asks for {missing}, the sample has {sorted(sample)}")
+        return tuple(sample[key] for key in self.keys)
+
+    def path_of(self, index: int) -> str | None:
+        """The file behind the record."""
+        return self.dataset.path_of(index)
+
+    def fingerprint(self) -> str:
+        """That of the dataset."""
+        return self.dataset.fingerprint()
+
+
+def _then(
+    stages: Iterator[tuple[str, Any]], transform: Transform | None, rng: np.random.Generator | None
+) -> Iterator[tuple[str, Any]]:
+    """The stages of an inner dataset, then those of the wrapper's own transform."""
+    last: Any = None
+    for name, last in stages:
+        yield name, last
+    following = trace(lambda: last, transform, rng)
+    next(following)
+    yield from following

@@ -1,0 +1,236 @@
+"""A `DataLoader` with a seed and a state."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from datakit import collate
+from datakit.chain import irreproducible
+from datakit.dataset import Dataset, LoaderKey
+from datakit.delivery import Collate, Collator, OnError, Packet
+from datakit.derived import Mapped
+from datakit.errors import (
+    CorruptDataError,
+    ReproducibilityError,
+    SampleError,
+    StateError,
+    UnknownNameError,
+    WorkerError,
+)
+from datakit.passes import Pass, Workers
+from datakit.sampling import Key, KeySampler
+
+_STATE_VERSION = 1
+_DECIDED_HERE = {"sampler", "batch_sampler", "generator", "in_order"}
+
+
+class Loader(DataLoader[Any]):
+    """Batches whose samples depend on (seed, epoch, index) alone, and that can be taken up again at any step.
+
+    Each pass over the loader is one epoch. The first pass after `load_state_dict` goes on at the sample after the last
+    one that the training loop received; every later pass begins the next epoch.
+
+    Args:
+        dataset: a datakit dataset; any other map-style dataset is put into `Mapped`.
+        batch_size: samples a batch, on this rank.
+        seed: decides the order and every random transform.
+        shuffle: a new permutation each epoch.
+        drop_last: leave out what does not fill a batch on every rank.
+        num_workers: worker processes; 0 reads in this process.
+        collate_fn: from a list of samples to a batch; `collate.stack` by default.
+        rank: this process among `world_size`, which share each global batch by stride; by default as torch.distributed,
+            else the environment, says. Nothing is padded or repeated: without `drop_last` the last ranks may have a
+            smaller last batch, or one less.
+        world_size: number of ranks.
+        on_error: what a record that cannot be read does: `raise` a `SampleError`, `skip` it (the batch is smaller), or
+            `replace` it by another record, chosen by its key. Skipped and replaced records are listed in `failures`.
+        max_bad: how many records of an epoch may fail before `skip` and `replace` raise all the same: a share of the
+            dataset (float) or a number (int); at least 1.
+        verify: before the first pass, read one sample twice and raise where the two differ.
+        timeout: seconds to wait for a worker's batch before it counts as hung.
+        **options: of `torch.utils.data.DataLoader`: `pin_memory`, `persistent_workers`, `prefetch_factor`,
+            `multiprocessing_context` …
+
+    Attributes:
+        seed: the seed of the stream.
+        failures: the records of this epoch that could not be read, up to the last batch received.
+
+    Raises:
+        SampleError: while iterating, for a record that cannot be read.
+        CorruptDataError: while iterating, for more bad records than `max_bad`.
+        CollateError: while iterating, for samples that do not fit into one batch.
+        WorkerError: while iterating, when a worker dies, hangs or cannot be started.
+        ReproducibilityError: at the first pass, for a transform that is not a function of the key.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        *,
+        seed: int = 0,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        collate_fn: Collate | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        on_error: OnError = "raise",
+        max_bad: float | int = 0.01,
+        verify: bool = True,
+        timeout: float = 300.0,
+        **options: Any,
+    ) -> None:
+        if taken := sorted(_DECIDED_HERE & options.keys()):
+            raise TypeError(f"Loader decides the order of the stream itself and does not take {', '.join(taken)}")
+        if on_error not in ("raise", "skip", "replace"):
+            raise UnknownNameError.of("on_error", on_error, ("raise", "skip", "replace"))
+        if num_workers and timeout <= 0:
+            raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
+        self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
+        self.keys = KeySampler(self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size)
+        self.keys.key_type = LoaderKey
+        self.keys.multiple_of = batch_size * self.keys.world_size if drop_last else 1
+        self.on_error, self.max_bad, self.verify = on_error, max_bad, verify
+        self.failures: list[SampleError] = []
+        self._fingerprint = ""
+        self._next = self._at = (0, 0)  # (epoch, position): where the next pass begins, where the training loop is
+        self._pass: Pass | None = None
+        self.patience = timeout
+        super().__init__(
+            self.records,
+            batch_size,
+            sampler=self.keys,
+            drop_last=drop_last,
+            num_workers=num_workers,
+            collate_fn=Collator(self.records, collate_fn or collate.stack, on_error),  # type: ignore[arg-type]
+            generator=torch.Generator(),  # so that a pass draws nothing from torch's global generator
+            **options,
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of the stream."""
+        return self.keys.seed
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being delivered, or the next one when that is complete."""
+        return self._at[0]
+
+    def __iter__(self) -> Pass:  # type: ignore[override]
+        if self.verify and len(self.records):
+            self._check_reproducible()
+        self.verify = False
+        epoch, start = self._next
+        self.keys.epoch, self.keys.start = epoch, start
+        self._at, self._next = (epoch, start), (epoch + 1, 0)
+        self.failures = []
+        self._pass = Pass(self, self._packets(), epoch, start)
+        return self._pass
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training loop is: small and plain.
+
+        It counts the samples that the loops of all ranks have received, not what workers have fetched ahead. Ranks that
+        have made the same number of steps have the same state.
+        """
+        epoch, samples = self._at
+        self._fingerprint = self._fingerprint or self.records.fingerprint()
+        return {
+            "version": _STATE_VERSION,
+            "seed": self.seed,
+            "epoch": epoch,
+            "samples": samples,
+            "shuffle": self.keys.shuffle,
+            "length": len(self.records),
+            "fingerprint": self._fingerprint,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on after the last sample of `state`; batch size, workers and ranks may be others than when it was saved.
+
+        Raises:
+            StateError: where the state is not a loader's, or is of another dataset or order; it says what differs.
+        """
+        own = self.state_dict()
+        if missing := sorted(own.keys() - state.keys()):
+            raise StateError(f"this is no state of a Loader: it has no {', '.join(missing)}")
+        for field in ("version", "length", "fingerprint", "shuffle"):
+            if state[field] != own[field]:
+                raise StateError(
+                    f"the state is of another stream: its {field} is {state[field]!r}, that of this loader over "
+                    f"{self.records!r} is {own[field]!r}"
+                )
+        for field in ("seed", "epoch", "samples"):
+            if not isinstance(state[field], int) or (field != "seed" and not state[field] >= 0):
+                raise StateError(f"the state is damaged: its {field} is {state[field]!r}")
+        if state["samples"] > len(self.records):
+            raise StateError(f"the state is damaged: its samples are {state['samples']} of {len(self.records)}")
+        self.keys.seed = state["seed"]
+        self._next = self._at = (state["epoch"], state["samples"])
+        self._pass = None
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        return Workers(self, self.patience) if self.num_workers else super()._get_iterator()
+
+    def _packets(self) -> Iterator[Packet]:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Got pickle error")  # the error below says which attribute
+                return super().__iter__()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            if not self.num_workers:
+                raise
+            raise WorkerError(f"the workers could not be started: {_unpicklable(self.records, error)}") from error
+
+    def _check_reproducible(self) -> None:
+        key = Key(self.seed, self._next[0], 0)
+        try:
+            stage = irreproducible(lambda: self.records.trace(key))
+        except SampleError:
+            return  # the pass itself deals with bad records
+        if stage is not None:
+            raise ReproducibilityError(
+                f"{stage}: two runs under the same key, {key}, gave different samples. It draws from a generator of "
+                "its own. Give it a parameter rng (the sample's NumPy generator) or let it draw from the global "
+                "generators; verify=False turns this check off"
+            )
+
+    def received(self, current: Pass, steps: int, is_end: bool) -> None:
+        """For `Pass`: the training loop has got `steps` batches of it. An older pass no longer counts."""
+        if current is self._pass:
+            samples = current.start + steps * int(self.batch_size or 1) * self.keys.world_size
+            is_end = is_end or samples >= self.keys.end(current.start)
+            self._at = (current.epoch + 1, 0) if is_end else (current.epoch, samples)
+
+    def count(self, failures: tuple[SampleError, ...]) -> None:
+        """For `Pass`: bad records of the batch that is due; raises where they are too many."""
+        if failures and self.on_error == "raise":
+            raise failures[0]
+        self.failures.extend(failures)
+        share = self.max_bad * len(self.records) if isinstance(self.max_bad, float) else self.max_bad
+        if failures and len(self.failures) > max(1, share):
+            first = "\n  ".join(map(str, self.failures[:5]))
+            raise CorruptDataError(
+                f"{len(self.failures)} of {len(self.records)} records could not be read, more than max_bad="
+                f"{self.max_bad} allows; the first:\n  {first}"
+            )
+
+
+def _unpicklable(dataset: Dataset, error: Exception) -> str:
+    """Which attribute of the dataset cannot be sent to another process."""
+    for name, value in vars(dataset).items():
+        try:
+            pickle.dumps(value)
+        except Exception as reason:
+            kind = type(dataset).__name__
+            return f"{kind}.{name} cannot be pickled ({reason}); a function at the top of a module can, a lambda cannot"
+    return str(error)

@@ -1,0 +1,118 @@
+"""One pass over a `Loader`: what arrives from the workers, and whether they live."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data._utils import signal_handling
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+from datakit.delivery import Packet
+from datakit.errors import WorkerError
+
+if TYPE_CHECKING:
+    from datakit.loader import Loader
+
+_SHOWN = 40  # record numbers in a message
+
+
+class Pass(Iterator[Any]):
+    """Unpacks what the workers send and tells the loader what the training loop has received. An error ends it."""
+
+    def __init__(self, loader: Loader, packets: Iterator[Packet], epoch: int, start: int) -> None:
+        self.loader, self.packets, self.epoch, self.start = loader, packets, epoch, start
+        self.size = int(loader.batch_size or 1)
+        keys = loader.keys
+        mine = range(start + keys.rank, keys.end(start), keys.world_size)
+        self.total, self.steps = math.ceil(len(mine) / self.size), 0
+        self.error: Exception | None = None
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __next__(self) -> Any:
+        if self.error is not None:
+            raise WorkerError(f"this pass ended with an error after {self.steps} of {self.total} batches: {self.error}")
+        try:
+            return self._next_batch()
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._close(error)
+            raise
+
+    def _next_batch(self) -> Any:
+        while True:
+            packet = self._next_packet()
+            if packet.error is not None:
+                raise packet.error
+            self.loader.count(packet.failures)
+            self.steps += 1
+            self.loader.received(self, self.steps, is_end=False)
+            if packet.batch is not None:
+                return packet.batch
+
+    def _next_packet(self) -> Packet:
+        try:
+            return next(self.packets)
+        except StopIteration:
+            if self.steps != self.total:
+                raise WorkerError(f"the epoch ended after {self.steps} of {self.total} batches") from None
+            self.loader.received(self, self.steps, is_end=True)
+            raise
+        except (RuntimeError, OSError) as error:
+            raise WorkerError(f"{error}\n{self._outstanding()}") from error
+
+    def _outstanding(self) -> str:
+        """Which records the workers were asked for and have not delivered; one of them is the likely cause."""
+        keys, ahead = self.loader.keys, self.loader.num_workers * (self.loader.prefetch_factor or 1)
+        mine = keys.order(self.epoch)[self.start : keys.end(self.start)][keys.rank :: keys.world_size]
+        due = mine[self.steps * self.size : (self.steps + max(ahead, 1)) * self.size].tolist()
+        more = f" and {len(due) - _SHOWN} more" if len(due) > _SHOWN else ""
+        return (
+            f"asked for and not delivered, from batch {self.steps} of epoch {self.epoch} on: records "
+            f"{', '.join(map(str, due[:_SHOWN]))}{more} of {self.loader.records!r}"
+        )
+
+    def _close(self, error: Exception) -> None:
+        self.error = error
+        if isinstance(self.packets, Workers):
+            self.packets.stop()
+        self.loader._iterator = None  # or a loader with persistent workers would go on with these
+
+
+class Workers(_MultiProcessingDataLoaderIter):
+    """Asks every second whether the workers live.
+
+    torch asks only when its timeout is over, and without one waits for a hung worker for ever.
+
+    Args:
+        loader: the loader that is iterated.
+        patience: seconds without any batch after which the workers count as hung.
+    """
+
+    def __init__(self, loader: Loader, patience: float) -> None:
+        self.patience, self.since = patience, time.monotonic()
+        super().__init__(loader)
+
+    def _get_data(self) -> Any:
+        self.since = time.monotonic()
+        return super()._get_data()  # type: ignore[no-untyped-call]
+
+    def _try_get_data(self, timeout: float = 1.0) -> tuple[bool, Any]:
+        found: tuple[bool, Any] = super()._try_get_data(min(timeout, self.patience, 1.0))  # type: ignore[no-untyped-call]
+        if not found[0] and time.monotonic() - self.since > self.patience:
+            raise RuntimeError(f"the workers sent nothing for {self.patience:g} seconds")
+        return found
+
+    def stop(self) -> None:
+        """End the workers at once; a hung one would not hear anything milder."""
+        if self._worker_pids_set:
+            signal_handling._remove_worker_pids(id(self))  # type: ignore[attr-defined]
+            self._worker_pids_set = False
+        for worker in self._workers:
+            worker.kill()
+        self._shutdown_workers()

@@ -1,0 +1,50 @@
+"""What the keys of a sample mean. A sample is a plain `dict`; the key says what the value is.
+
+A dataset may add keys of its own. It never gives one of these another meaning:
+
+| key | value |
+| --- | --- |
+| `image` | `uint8` ndarray (H, W, C), RGB or one channel; after `ToTensor` a `float32` tensor (C, H, W) in [0, 1] |
+| `landmarks` | `float32` (K, 2), x then y, pixels |
+| `boxes` | `float32` (N, 4), x1 y1 x2 y2, pixels |
+| `labels` | `int64` (N,), one class per object |
+| `masks` | `uint8` (N, H, W), 1 where the object is |
+| `area` | `float32` (N,), pixels² |
+| `iscrowd` | `int64` (N,), 1 for a crowd |
+| `image_id` | `int` |
+| `waveform` | `float32` tensor (C, T) in [-1, 1] |
+| `sample_rate` | `int`, Hz |
+| `features` | `float32` (T, F) |
+| `text` | `str` |
+| `tokens` | `int64` (T,) |
+| `length` | `int`, valid steps of a padded sequence |
+| `label` | `int`; names in `dataset.classes` |
+| `index`, `path` | where the sample came from, for messages and pictures |
+
+Coordinates are continuous: pixel *i* covers [i, i + 1). A mask whose pixels reach column *k* has its box end at
+*k* + 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Sample: TypeAlias = dict[str, Any]
+
+PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd")
+"""Keys whose first axis counts the objects of an image: they are kept and dropped together."""
+
+SPATIAL = ("image", "landmarks", "boxes", "masks")
+"""Keys that move when the image is cropped, scaled or flipped."""
+
+SEQUENCES = ("waveform", "features", "tokens")
+"""Keys of variable length; the time axis is the last of `waveform` and the first of the others."""
+
+UNITS = {
+    "landmarks": "px",
+    "boxes": "px",
+    "area": "px²",
+    "sample_rate": "Hz",
+    "length": "steps",
+}
+"""The unit of a key's values, where it has one."""
