@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -66,6 +68,35 @@ class Collator:
             return self.collate_fn(samples)
         with seeded(philox(b"datakit.collate", *read.keys[0])):  # mixing images, say, draws while it collates
             return self.collate_fn(samples)
+
+
+class WorkerStart:
+    """The `worker_init_fn` of a `Loader`: the user's, then a check that the training process still lives.
+
+    torch's workers leave when their parent process changes, but one whose parent died before it began to look, while it
+    was importing torch, say, would stay for ever.
+    """
+
+    def __init__(self, init_fn: Callable[[int], Any] | None, context: Any) -> None:
+        self.init_fn = init_fn
+        self.by_server = _start_method(context) == "forkserver"
+
+    def __call__(self, worker_id: int) -> None:
+        """Run the user's function; end the process if it has no parent any more."""
+        if self.init_fn is not None:
+            self.init_fn(worker_id)
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            is_orphan = not parent.is_alive() if self.by_server else os.getppid() != parent.pid
+            if is_orphan:
+                os._exit(1)
+
+
+def _start_method(context: Any) -> str:
+    """The start method of a `multiprocessing_context` option: a name, a context, or None for the default."""
+    if context is None:  # asking for the default with allow_none=False would fix it for the whole program
+        return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+    return context if isinstance(context, str) else str(context.get_start_method())
 
 
 def _sendable(error: Exception) -> DatakitError:

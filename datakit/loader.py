@@ -14,7 +14,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from datakit import collate
 from datakit.chain import irreproducible
 from datakit.dataset import Dataset, LoaderKey
-from datakit.delivery import Collate, Collator, OnError, Packet
+from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart
 from datakit.derived import Mapped
 from datakit.errors import (
     CorruptDataError,
@@ -112,6 +112,7 @@ class Loader(DataLoader[Any]):
             num_workers=num_workers,
             collate_fn=Collator(self.records, collate_fn or collate.stack, on_error),  # type: ignore[arg-type]
             generator=torch.Generator(),  # so that a pass draws nothing from torch's global generator
+            worker_init_fn=WorkerStart(options.pop("worker_init_fn", None), options.get("multiprocessing_context")),
             **options,
         )
 

@@ -1,0 +1,116 @@
+"""30 SIGKILLs of a training-like loop or of its workers: nothing lost, nothing conflicting."""
+
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from material import Numbers, digests
+
+from datakit import Loader
+from datakit.errors import WorkerError
+
+N, EPOCHS, KILLS = 2000, 2, 30
+CIRCUMSTANCES = [(0, 3), (1, 5), (2, 4), (2, 7)]  # workers, batch size
+
+
+def train(folder, workers, batch_size, pause):
+    """Log what was received, save the state, step by step, as a careful training script does."""
+    torch.set_num_threads(1)
+    loader = Loader(Numbers(N), batch_size, seed=1, shuffle=True, num_workers=workers, collate_fn=digests)
+    saved, log = folder / "state.json", os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    if saved.exists():
+        loader.load_state_dict(json.loads(saved.read_text()))
+    before = loader.state_dict()
+    for _ in range(loader.epoch, EPOCHS):
+        for batch in loader:
+            os.write(log, (json.dumps([before["epoch"], before["samples"], batch]) + "\n").encode())
+            time.sleep(pause)
+            before = loader.state_dict()
+            (folder / "draft").write_text(json.dumps(before))
+            os.replace(folder / "draft", saved)
+
+
+def run(folder, circumstances, pause, kill_after=None, kill_worker=False):
+    """Start the loop in a process of its own; kill it, or one of its workers, after a while."""
+    process = multiprocessing.get_context("fork").Process(target=train, args=(folder, *circumstances, pause))
+    process.start()
+    if kill_after is not None:
+        time.sleep(kill_after)
+        children = psutil.Process(process.pid).children() if process.is_alive() else []
+        victim = children[0].pid if kill_worker and children else process.pid
+        os.kill(victim, signal.SIGKILL)
+    process.join()  # without a limit: with one it would wait for the orphaned workers too, which leave within 5 seconds
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def truth():
+    loader = Loader(Numbers(N), 50, seed=1, shuffle=True, collate_fn=digests)
+    return {
+        (epoch, place): [index, digest]
+        for epoch in range(EPOCHS)
+        for place, (index, digest) in enumerate(sample for batch in loader for sample in batch)
+    }
+
+
+def test_30_kills_lose_nothing_and_change_nothing(tmp_path, truth, capfd):
+    chance = random.Random(0)
+    for number, circumstances in zip(range(KILLS), itertools.cycle(CIRCUMSTANCES), strict=False):
+        run(tmp_path, circumstances, 0.004, kill_after=chance.uniform(0.02, 0.25), kill_worker=number % 3 == 0)
+    assert json.loads(Path(tmp_path / "state.json").read_text())["epoch"] < EPOCHS, (
+        "the loop ended before the last kill"
+    )
+    assert run(tmp_path, (2, 16), 0) == 0
+    capfd.readouterr()  # the tracebacks of loops that lost a worker
+
+    received, repeated = {}, 0
+    for line in (tmp_path / "log").read_text().splitlines():
+        epoch, start, batch = json.loads(line)
+        places = [(epoch, start + offset) for offset in range(len(batch))]
+        repeated += sum(place in received for place in places)
+        for place, sample in zip(places, batch, strict=True):
+            assert received.setdefault(place, sample) == sample
+    assert received == truth
+    largest = max(size for _, size in CIRCUMSTANCES)
+    assert repeated <= KILLS * largest  # the step that was logged when the kill came before its state was saved
+
+
+def test_a_loop_without_its_worker_says_so():
+    loader = iter(Loader(Numbers(N), 4, num_workers=2))
+    next(loader)
+    os.kill(psutil.Process().children()[0].pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="records"):
+        list(loader)
+
+
+def _start_slowly(worker_id):
+    time.sleep(0.5)
+
+
+def _train_with_slow_workers(context):
+    for _ in Loader(Numbers(N), 4, num_workers=2, multiprocessing_context=context, worker_init_fn=_start_slowly):
+        pass
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_workers_that_were_starting_when_their_loop_was_killed_leave(method):
+    process = multiprocessing.get_context("fork").Process(target=_train_with_slow_workers, args=(method,))
+    process.start()
+    family, deadline = [], time.monotonic() + 30
+    while len(workers := [p for p in family if p.name() == "pt_data_worker"]) < 2 and time.monotonic() < deadline:
+        family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert len(workers) == 2
+    _, alive = psutil.wait_procs(workers, timeout=4)
+    for worker in alive:
+        worker.kill()
+    assert not alive
