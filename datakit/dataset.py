@@ -19,6 +19,7 @@ from datakit.chain import Transform, apply, steps, trace
 from datakit.columns import Columns, Record
 from datakit.errors import SampleError, UnknownNameError
 from datakit.files import Remote, ensure
+from datakit.foreign import preserved
 from datakit.sample import Sample
 from datakit.sampling import Key
 from datakit.synthetic import synthetic_root
@@ -119,7 +120,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     def __getitems__(self, keys: Sequence[int | Key]) -> Batch:
         """The samples of a batch; `DataLoader` asks for them at once."""
-        return Batch((self[key] for key in keys), keys)
+        with preserved():
+            return Batch([self[key] for key in keys], keys)
 
     def get(self, index: int, rng: np.random.Generator | None = None) -> Any:
         """Sample `index`, its transforms drawing from `rng`, or from the global generators where that is None.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -28,33 +28,60 @@ _COLOUR_ONLY = {
 """Transforms of torchvision's first version that leave every pixel where it is."""
 
 
-@contextmanager
-def seeded(rng: np.random.Generator | None) -> Iterator[None]:
-    """Seed Python's, NumPy's and torch's global generators from `rng` for a while; put them back at the end.
+_States: TypeAlias = tuple[Any, Any, torch.Tensor]
 
-    With `rng` None nothing is touched. In a worker process nothing is put back: every draw there follows a key, and
-    saving NumPy's state costs more than most transforms (about 70 µs).
-    """
-    if rng is None:
-        yield
-        return
-    before = None if get_worker_info() is not None else _states()
-    seed = int(rng.integers(2**63))
-    random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        if before is not None:
-            python, numpy, torch_state = before
+
+class _Kept:
+    """The states of the global generators before the first foreign callable of a block, if there was one."""
+
+    def __init__(self) -> None:
+        self.states: _States | None = None
+
+    def keep(self) -> None:
+        if self.states is None:
+            self.states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+
+    def put_back(self) -> None:
+        if self.states is not None:
+            python, numpy, torch_state = self.states
             random.setstate(python)
             np.random.set_state(numpy)
             torch.default_generator.set_state(torch_state)
 
 
-def _states() -> tuple[Any, Any, torch.Tensor]:
-    return random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+_blocks: list[_Kept] = []
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Put the global generators back at the end, once for all foreign callables in between.
+
+    Saving and restoring NumPy's state alone takes 70 µs, so it is done once a batch. In a worker process, where every
+    draw follows a key, it is not done at all.
+    """
+    kept = _Kept()
+    _blocks.append(kept)
+    try:
+        yield
+    finally:
+        _blocks.pop()
+        kept.put_back()
+
+
+@contextmanager
+def seeded(rng: np.random.Generator | None) -> Iterator[None]:
+    """Seed Python's, NumPy's and torch's global generators from `rng` for a while. With None nothing is touched."""
+    if rng is None:
+        yield
+        return
+    with nullcontext() if _blocks else preserved():
+        if get_worker_info() is None:
+            _blocks[-1].keep()
+        seed = int(rng.integers(2**63))
+        random.seed(seed)
+        np.random.seed(seed & 0xFFFFFFFF)
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def at_border(transform: Callable[[Any], Any]) -> Callable[[Any], Any]:

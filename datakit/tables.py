@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import itertools
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
-from datakit.errors import CorruptDataError, MissingDataError, UnknownNameError, suggest
+from datakit.errors import CorruptDataError, UnknownNameError, suggest
+from datakit.files.opening import open_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +68,7 @@ def read_table(
     if extra not in ("error", "ignore"):
         raise UnknownNameError.of("extra", extra, ("error", "ignore"))
     name = os.fspath(path)
-    with _open_regular(name) as file:
+    with open_regular(name, "a table") as file:
         lines = itertools.chain.from_iterable(_texts(file, name))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         header = _header(reader, name)
@@ -78,21 +77,6 @@ def read_table(
         for first, rows in _records(reader, header, name):
             parts.append(_converted(rows, columns, places, first, name))
     return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
-
-
-def _open_regular(path: str) -> BinaryIO:
-    try:
-        kind = os.stat(path).st_mode  # first, since opening a pipe would wait for ever
-        file = open(path, "rb") if stat.S_ISREG(kind) else None  # noqa: SIM115
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingDataError(f"{path}: there is no such file") from error
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            raise  # the machine's trouble, not the file's
-        raise CorruptDataError(f"{path}: cannot be opened: {error.strerror}") from error
-    if file is None:
-        raise CorruptDataError(f"{path}: {'a folder' if stat.S_ISDIR(kind) else 'not a regular file'}, not a table")
-    return file
 
 
 def _texts(file: BinaryIO, name: str) -> Iterator[Iterable[str]]:
@@ -108,6 +92,8 @@ def _texts(file: BinaryIO, name: str) -> Iterator[Iterable[str]]:
         if end == 0 and len(data) >= _BLOCK:
             raise CorruptDataError(f"{name}: line {line}: longer than {_BLOCK:,} bytes")
         whole = data[:end]
+        if len(whole) >= _BLOCK and not whole.strip(b"\r\n"):
+            raise CorruptDataError(f"{name}: line {line}: nothing but blank lines for {len(whole):,} bytes")
         yield io.StringIO(_decoded(whole, start, line, name), newline="\n")  # other readers also end lines at U+2028
         start, line = start + end, line + whole.count(b"\n")
         data = data[end:] + more
@@ -175,11 +161,10 @@ def _places(header: list[str], columns: Columns, extra: str, name: str) -> dict[
 def _records(reader: Any, header: list[str], name: str) -> Iterator[tuple[int, Rows]]:
     """The records in parts, each with the line where it begins, once they are known to be as long as the header."""
     width, blank = len(header), 0
-    most = max(1, _CELLS // max(1, width))
-    while (part := _take(reader, most, name))[1]:
+    while (part := _take(reader, max(1, _CELLS // max(1, width)), name))[1]:
         first, rows = part
         taken = len(rows)
-        if blank and (any(rows) or taken == most):
+        if blank and any(rows):
             raise CorruptDataError(f"{name}: line {blank}: blank, and more lines follow")
         while rows and not rows[-1]:
             rows.pop()

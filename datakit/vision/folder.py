@@ -86,25 +86,34 @@ class ImageFolder(Dataset):
         return {"image": read_image(path), "label": record.label, "path": str(path)}
 
 
-def image_files(root: Path, below: str = "", _above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+def image_files(root: Path, below: str = "") -> Iterator[str]:
     """Paths of the images in `root / below`, relative to `root`, sorted. A link back to a folder above is not followed.
 
     Raises:
         MissingDataError: there is no such folder.
         PermissionError: a folder that may not be read.
     """
-    status = os.stat(root / below) if (root / below).is_dir() else None
-    if status is None:
-        raise MissingDataError(f"there is no folder {(root / below).absolute()}")
-    here = (status.st_dev, status.st_ino)
-    if here in _above:
+    above = frozenset({_identity(root)}) if below else frozenset()
+    return _walk(root, below, above)
+
+
+def _walk(root: Path, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    here = _identity(root / below)
+    if here in above:
         return
     for entry in _visible(root / below):
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir():
-            yield from image_files(root, path, _above | {here})
+            yield from _walk(root, path, above | {here})
         elif entry.name.lower().endswith(IMAGE_SUFFIXES):
             yield path
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    if not folder.is_dir():
+        raise MissingDataError(f"there is no folder {folder.absolute()}")
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
