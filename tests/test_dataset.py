@@ -3,16 +3,20 @@
 import pickle
 import types
 
+import datasets
 import numpy as np
 import pytest
 import torch
+import torchvision
 from material import Numbers, draw
 from torch.utils.data import TensorDataset
+from torchvision.transforms import v2
 
 from datakit import Concat, Dataset, Key, Mapped, Subset, catalog
 from datakit.chain import same
 from datakit.errors import DatakitError, MissingDataError, SampleError, UnknownNameError
 from datakit.testing import assert_dataset, assert_sample
+from datakit.transforms import Compose, ToTensor
 from datakit.vision import FaceLandmarks
 
 
@@ -115,6 +119,22 @@ def test_mapped_takes_any_map_style_dataset():
         Mapped(i for i in range(3))
     with pytest.raises(SampleError, match=r"as_tuple asks for \['z'\], the sample has \['index', 'x', 'y'\]"):
         tensors.as_tuple("x", "z")[0]
+
+
+def test_mapped_takes_the_datasets_of_torchvision_and_hugging_face():
+    pairs = torchvision.datasets.FakeData(6, (3, 30, 40), transform=v2.RandomHorizontalFlip())
+    ours = Mapped(pairs, _named, transform=Compose([v2.RandomResizedCrop(16), ToTensor()]))
+    assert ours[3]["image"].shape == (3, 16, 16)
+    assert_dataset(ours)
+    rows = Mapped(datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}))
+    assert rows[1] == {"index": 1, "text": "b", "label": 0}
+    assert_dataset(rows)
+    longer = Mapped(datasets.Dataset.from_dict({"text": ["a", "c"], "label": [1, 0]}))
+    assert longer.fingerprint() != rows.fingerprint()
+
+
+def _named(pair):
+    return {"image": pair[0], "label": int(pair[1])}
 
 
 def test_an_index_error_inside_a_foreign_dataset_does_not_end_the_epoch():

@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import itertools
 import re
 import shlex
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 def blocks(page):
     """Pairs of code and the text block right after it, which is what it prints."""
     found = list(BLOCK.finditer(page.read_text()))
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in itertools.zip_longest(found, found[1:]):
         if block[1] == "python":
             text = page.read_text()
             is_output = following and following[1] == "text" and not text[block.end() : following.start()].strip()
@@ -26,11 +29,12 @@ def blocks(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": f"page_{page.stem}"}
+    module = types.ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # so that what it defines can be pickled
     for code, shown in blocks(page):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, f"{page.name}", "exec"), namespace)
+            exec(compile(code, f"{page.name}", "exec"), module.__dict__)
         assert printed.getvalue() == shown
 
 
