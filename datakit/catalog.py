@@ -18,7 +18,7 @@ BUILT_IN = {
 
 def names() -> list[str]:
     """The names that `find` knows, sorted."""
-    return sorted(_targets())
+    return sorted(targets())
 
 
 def find(name: str) -> Any:
@@ -28,10 +28,10 @@ def find(name: str) -> Any:
         UnknownNameError: with the nearest name.
         DatakitError: where an entry point does not import.
     """
-    targets = _targets()
-    if name not in targets:
-        raise UnknownNameError.of("dataset", name, targets)
-    return import_object(targets[name])
+    known = targets()
+    if name not in known:
+        raise UnknownNameError.of("dataset", name, known)
+    return import_object(known[name])
 
 
 def import_object(target: str) -> Any:
@@ -52,6 +52,7 @@ def import_object(target: str) -> Any:
     return value
 
 
-def _targets() -> dict[str, str]:
+def targets() -> dict[str, str]:
+    """Name of every dataset, and where its class is: `package.module:Class`."""
     found = {entry.name: entry.value for entry in entry_points(group="datakit.datasets")}
     return {**found, **BUILT_IN}

@@ -42,14 +42,14 @@ def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkey
 def test_the_commands_of_a_page_are_understood(page, tmp_path, monkeypatch):
     """Commands on the synthetic copy run; of the others the options are checked."""
     from click.testing import CliRunner
-    from datakit.cli import cli
+    from datakit.cli import command
 
     monkeypatch.chdir(tmp_path)
     for block in BLOCK.finditer(page.read_text()):
         for line in re.findall(r"^\$ (datakit .*)$", block[2], re.M) if block[1] == "console" else []:
             words = shlex.split(line, comments=True)[1:]
             runs = "--synthetic" in words or words == ["list"]
-            result = CliRunner().invoke(cli, words if runs else [words[0], "--help"])
+            result = CliRunner().invoke(command, words if runs else [words[0], "--help"])
             assert result.exit_code == 0, (line, result.output, result.exception)
 
 

@@ -236,3 +236,15 @@ def test_without_a_key_the_global_generator_of_torch_decides():
     torch.manual_seed(3)
     np.testing.assert_array_equal(crop(sample)["image"], first)
     assert not np.array_equal(crop(sample)["image"], first)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_batch_on_the_gpu_is_the_batch_on_the_cpu():
+    batch = {"image": torch.randint(0, 256, (4, 3, 9, 9), dtype=torch.uint8)}
+    on_gpu = {"image": batch["image"].cuda()}
+    normalize, jitter = T.Normalize((0.5,) * 3, (0.25,) * 3), T.ColorJitter(0.3, 0.3, 0.3)
+    torch.testing.assert_close(normalize(on_gpu)["image"].cpu(), normalize(batch)["image"])
+    factors = jitter.draw(batch, np.random.default_rng(0))
+    difference = jitter.apply(on_gpu, factors)["image"].cpu().int() - jitter.apply(batch, factors)["image"].int()
+    assert difference.abs().max() <= 1
