@@ -13,7 +13,7 @@ import gc
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 from torch.utils.data import DataLoader, IterableDataset
 
 from datakit.dataset import Dataset
+from datakit.delivery import WorkerStart
 from datakit.errors import DatakitError
 from datakit.loader import Loader
 
@@ -50,10 +51,6 @@ class Measurement:
     slowest: float
     fastest: float
     first_batch: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def measure(
         for place, count in enumerate(counts if turn % 2 else reversed(counts)):
             progress(count, turn * len(counts) + place, total)
             passes[count].append(_timed(_at_epoch(make(count), turn), batches))
-            gc.collect()  # ends the workers of a pass that was cut off; nobody pays for the garbage of another pass
+            gc.collect()  # nobody pays for the garbage of another pass
     return [_measurement(count, passes[count][1:]) for count in counts]
 
 
@@ -122,9 +119,16 @@ def _timed(loader: DataLoader[Any], batches: int | None) -> _Pass:
         if count == batches:
             break
     seconds = perf_counter() - start
+    let_go(loader)
     if not count:
         raise DatakitError("the loader is empty: it gave no batch at all")
     return _Pass(_delivered(loader, count) or samples, count, seconds, first)
+
+
+def let_go(loader: DataLoader[Any]) -> None:
+    """Make a `Loader` forget a pass that was cut off, so that its workers end now and not with the next collection."""
+    if isinstance(loader, Loader):
+        loader.load_state_dict(loader.state_dict())
 
 
 def _delivered(loader: DataLoader[Any], batches: int) -> int | None:
@@ -195,7 +199,9 @@ def remade(loader: DataLoader[Any], workers: int, start_method: StartMethod | No
             f"{kind} is a DataLoader of its own kind and cannot be made anew with {workers} workers; "
             f"measure it with its own {loader.num_workers}"
         )
-    options: dict[str, Any] = {"pin_memory": loader.pin_memory, "worker_init_fn": loader.worker_init_fn}
+    start: Any = loader.worker_init_fn
+    own_start = start.init_fn if isinstance(start, WorkerStart) else start
+    options: dict[str, Any] = {"pin_memory": loader.pin_memory, "worker_init_fn": own_start}
     if workers:
         options["prefetch_factor"] = loader.prefetch_factor
         options["persistent_workers"] = loader.persistent_workers
@@ -237,7 +243,7 @@ def _remade_loader(loader: Loader, workers: int, options: dict[str, Any]) -> Loa
         world_size=loader.keys.world_size,
         on_error=loader.on_error,
         max_bad=loader.max_bad,
-        timeout=loader.timeout or 300.0,
+        timeout=loader.patience,
         **options,
     )
 

@@ -41,6 +41,14 @@ class Target:
     dataset: Dataset | None
     loader: DataLoader[Any] | None = None
 
+    @property
+    def source(self) -> DataLoader[Any] | Dataset:
+        """The loader, or else the dataset."""
+        source = self.dataset if self.loader is None else self.loader
+        if source is None:
+            raise TargetError(f"{self.name} is neither a dataset nor a loader")
+        return source
+
 
 def open_target(
     name: str,
@@ -79,16 +87,16 @@ def open_target(
 def _from_name(name: str, given: dict[str, Any]) -> Any:
     if name in catalog.names():
         return _from_class(name, catalog.find(name), given)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         _refuse(given, name, "is a folder of images")
         return _from_folder(name)
-    if Path(name).exists():
+    if name and Path(name).exists():
         raise TargetError(f"{name} is a file; give the folder that it is in, or {_FORMS}")
     if ":" in name:
         return _from_object(name, given)
     if os.sep in name or name.startswith("."):
         raise TargetError(f"there is no folder {Path(name).absolute()}; a target is {_FORMS}")
-    raise UnknownNameError(f"unknown dataset {name!r}; {suggest(name, catalog.names())} A target is {_FORMS}")
+    raise UnknownNameError(f"unknown dataset {name!r}; {suggest(name, catalog.names())}\na target is {_FORMS}")
 
 
 def _from_class(name: str, cls: type[Dataset], given: dict[str, Any]) -> Dataset:
@@ -231,7 +239,7 @@ def parse_transform(text: str) -> Transform:
         signature.bind(*positional, **keywords)
         return cls(*positional, **keywords)  # type: ignore[no-any-return]
     except (TypeError, ValueError) as error:
-        usage = str(signature).removesuffix(" -> None")
+        usage = str(signature).removesuffix(" -> None").replace("'", "")
         raise TargetError(f"transform {text!r}: {error}; it is {name}{usage}") from error
 
 

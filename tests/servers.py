@@ -70,7 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(body).hexdigest()}"'
         headers = {"ETag": tag} if self.server.validators else {}
         start, wanted = 0, self.headers.get("Range")
-        current = self.headers.get("If-Range") in (None, tag) or fault == "ignores-if-range"
+        current = (
+            self.headers.get("If-Range") in (None, tag, self.server.headers.get("Last-Modified"))
+            or fault == "ignores-if-range"
+        )
         if wanted and fault == "416":
             return self._answer(416, b"", {"Content-Range": f"bytes */{len(body)}"})
         if wanted and current and fault != "no-range":

@@ -42,6 +42,7 @@ def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkey
 def test_the_commands_of_a_page_are_understood(page, tmp_path, monkeypatch):
     """Commands on the synthetic copy run; of the others the options are checked."""
     from click.testing import CliRunner
+
     from datakit.cli import command
 
     monkeypatch.chdir(tmp_path)

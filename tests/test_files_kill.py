@@ -1,13 +1,16 @@
 """Many processes at once, and killed ones: one download, nothing half-done, and the next run completes."""
 
+import fcntl
 import hashlib
 import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -48,8 +51,9 @@ for number in range(rounds):
 """
 
 
-def test_of_eight_processes_one_downloads_and_all_see_whole_files(server, tmp_path):
-    rounds, server.fault = 8, lambda number, path: "trickle" if path == "/abc.zip" else ""
+@pytest.mark.parametrize("rounds", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_of_eight_processes_one_downloads_and_all_see_whole_files(server, tmp_path, rounds):
+    server.fault = lambda number, path: "trickle" if path == "/abc.zip" else ""
     command = [sys.executable, "-c", RACER, str(tmp_path), str(rounds), *PRODUCES]
     racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     truth = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
@@ -141,9 +145,10 @@ def test_a_kill_at_any_step_is_mended_by_the_next_run(tmp_path, kill_at):
     assert step > 30
 
 
-def test_kill_after_kill_comes_to_an_end(tmp_path, kill_at):
+@pytest.mark.parametrize("rounds", [12, pytest.param(100, marks=pytest.mark.slow)])
+def test_kill_after_kill_comes_to_an_end(tmp_path, kill_at, rounds):
     draw = random.Random(5)
-    for number in range(12):
+    for number in range(rounds):
         root = tmp_path / str(number)
         while kill_at(root, draw.randrange(5, 45)):
             check_unfinished(root)
@@ -192,13 +197,47 @@ def test_an_interrupted_move_is_not_ready_until_it_is_completed(tmp_path, kill_a
     assert tree(root) == FILES
 
 
-def test_a_journal_that_lost_its_files_is_dropped(tmp_path, kill_at):
+@pytest.fixture
+def cut_off(tmp_path, kill_at):
+    """A root whose preparation was killed before anything was moved."""
     for step in itertools.count(1):
         root = tmp_path / str(step)
         assert kill_at(root, step)
         if (root / ".datakit/abc.zip.journal").exists():
-            break
-    for path in sorted((root / ".datakit/staging").rglob("*.bin")):
-        path.unlink()
-    ensure([REMOTE], root, download=True, progress=False)
-    assert tree(root) == FILES
+            return root
+
+
+def test_files_that_were_deleted_before_they_could_be_moved_are_missed(cut_off):
+    (cut_off / ".datakit/staging/abc.zip/a/1.bin").unlink()
+    for _ in range(2):
+        with pytest.raises(MissingDataError, match=r"a/1.bin is missing: .* delete .*abc.zip.journal and"):
+            ensure([REMOTE], cut_off, download=True, progress=False)
+    (cut_off / ".datakit/abc.zip.journal").unlink()
+    for top in "abc":
+        shutil.rmtree(cut_off / top)
+    ensure([REMOTE], cut_off, download=True, progress=False)
+    assert tree(cut_off) == FILES
+
+
+def test_what_a_user_made_in_the_meantime_is_not_overwritten(cut_off):
+    (cut_off / "c").mkdir()
+    (cut_off / "c/0.bin").write_bytes(b"mine")
+    with pytest.raises(MissingDataError, match="c/0.bin is in the way"):
+        ensure([REMOTE], cut_off, download=True, progress=False)
+    assert (cut_off / "c/0.bin").read_bytes() == b"mine"
+    (cut_off / "c/0.bin").unlink()
+    ensure([REMOTE], cut_off, download=True, progress=False)
+    assert tree(cut_off) == FILES
+
+
+def test_waiting_for_another_process_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("datakit.files.prepare._QUIET_WAIT", 0.05)
+    monkeypatch.setenv("DATAKIT_MIRROR", tmp_path.as_uri())
+    pack(tmp_path / "abc.zip", FILES)
+    (tmp_path / "root/.datakit").mkdir(parents=True)
+    with open(tmp_path / "root/.datakit/lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(0.5, fcntl.flock, [held.fileno(), fcntl.LOCK_UN]).start()
+        ensure([REMOTE], tmp_path / "root", download=True)
+    assert f"waiting for another process that prepares {tmp_path / 'root'}\n" in capsys.readouterr().err
+    assert tree(tmp_path / "root") == FILES

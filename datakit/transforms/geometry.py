@@ -135,7 +135,7 @@ def view_masks(masks: torch.Tensor, view: View) -> torch.Tensor:
 
 
 def _nearest(source: int, size: int) -> np.ndarray:
-    """The pixel under the centre of each of `size` pixels; between two of them the inner one, so a flip changes nothing."""
+    """The pixel under the centre of each of `size` pixels; between two, the inner one, so a flip changes nothing."""
     doubled = (2 * np.arange(size) + 1) * source  # twice the centre, in units of 1 / size
     index = doubled // (2 * size)
     is_between = doubled % (2 * size) == 0

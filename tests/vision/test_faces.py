@@ -32,7 +32,7 @@ def test_the_real_files(faces):
 
 def test_the_tutorial_chain_on_all_69(faces):
     chain = faces.with_transform(Compose([Rescale(256), RandomCrop(224), ToTensor()]))
-    samples = [sample for sample in chain]
+    samples = list(chain)
     assert {tuple(sample["image"].shape) for sample in samples} == {(3, 224, 224)}
     assert {tuple(sample["landmarks"].shape) for sample in samples} == {(68, 2)}
     assert {sample["image"].dtype for sample in samples} == {torch.float32}
@@ -100,7 +100,7 @@ def test_the_synthetic_copy_can_be_learnt():
     """Ridge regression on 16 x 16 pixels beats the mean shape clearly on faces it has not seen."""
     size, n, held_out = 16, 300, 100
     chain = Compose([Rescale((size, size)), ToTensor()])
-    samples = [sample for sample in FaceLandmarks.synthetic(n=n, transform=chain)]
+    samples = list(FaceLandmarks.synthetic(n=n, transform=chain))
     pixels = np.stack([sample["image"].mean(0).flatten().numpy() for sample in samples]).astype(np.float64)
     points = np.stack([sample["landmarks"].flatten().numpy() for sample in samples]).astype(np.float64)
     train, test = slice(held_out, None), slice(held_out)

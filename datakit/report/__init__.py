@@ -1,0 +1,1 @@
+"""What `inspect` and `bench` show: tables, pictures, the page and the plot."""

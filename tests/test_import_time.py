@@ -1,0 +1,37 @@
+"""The command and the package are there at once: nothing heavy is imported before it is needed."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib", "PIL", "jinja2", "skimage", "datasets", "requests"}
+LIMIT = 0.3  # seconds
+
+
+def best(command, tries=5):
+    times = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+        if times[-1] < LIMIT:
+            break
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-c", "import datakit"], *(["-m", "datakit", *rest] for rest in (["--help"], ["list"], ["inspect", "--help"]))],
+    ids=" ".join,
+)
+def test_light(arguments):
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, "-X", "importtime", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    imported = {line.rsplit("|", 1)[1].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
+    assert "datakit" in imported
+    assert imported & HEAVY == set()
+    assert best([sys.executable, *arguments]) < LIMIT
