@@ -102,7 +102,7 @@ class Loader(DataLoader[Any]):
         self.failures: list[SampleError] = []
         self._fingerprint = ""
         self._next = self._at = (0, 0)  # (epoch, position): where the next pass begins, where the training loop is
-        self._pass: Pass | None = None
+        self._passes = 0  # counted, not held: a pass that nobody holds lets its workers go
         self.patience = timeout
         super().__init__(
             self.records,
@@ -134,8 +134,8 @@ class Loader(DataLoader[Any]):
         self.keys.epoch, self.keys.start = epoch, start
         self._at, self._next = (epoch, start), (epoch + 1, 0)
         self.failures = []
-        self._pass = Pass(self, self._packets(), epoch, start)
-        return self._pass
+        self._passes += 1
+        return Pass(self, self._packets(), self._passes, epoch, start)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is: small and plain.
@@ -177,7 +177,7 @@ class Loader(DataLoader[Any]):
             raise StateError(f"the state is damaged: its samples are {state['samples']} of {len(self.records)}")
         self.keys.seed = state["seed"]
         self._next = self._at = (state["epoch"], state["samples"])
-        self._pass = None
+        self._passes += 1
 
     def _get_iterator(self) -> _BaseDataLoaderIter:
         return Workers(self, self.patience) if self.num_workers else super()._get_iterator()
@@ -207,7 +207,7 @@ class Loader(DataLoader[Any]):
 
     def received(self, current: Pass, steps: int, is_end: bool) -> None:
         """For `Pass`: the training loop has got `steps` batches of it. An older pass no longer counts."""
-        if current is self._pass:
+        if current.number == self._passes:
             samples = current.start + steps * int(self.batch_size or 1) * self.keys.world_size
             is_end = is_end or samples >= self.keys.end(current.start)
             self._at = (current.epoch + 1, 0) if is_end else (current.epoch, samples)

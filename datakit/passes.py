@@ -22,19 +22,19 @@ _SHOWN = 40  # record numbers in a message
 class Pass(Iterator[Any]):
     """Unpacks what the workers send and tells the loader what the training loop has received. An error ends it."""
 
-    def __init__(self, loader: Loader, packets: Iterator[Packet], epoch: int, start: int) -> None:
-        self.loader, self.packets, self.epoch, self.start = loader, packets, epoch, start
+    def __init__(self, loader: Loader, packets: Iterator[Packet], number: int, epoch: int, start: int) -> None:
+        self.loader, self.packets, self.number, self.epoch, self.start = loader, packets, number, epoch, start
         self.size = int(loader.batch_size or 1)
         keys = loader.keys
         mine = range(start + keys.rank, keys.end(start), keys.world_size)
         self.total, self.steps = math.ceil(len(mine) / self.size), 0
-        self.error: Exception | None = None
+        self.error = ""
 
     def __len__(self) -> int:
         return self.total
 
     def __next__(self) -> Any:
-        if self.error is not None:
+        if self.error:
             raise WorkerError(f"this pass ended with an error after {self.steps} of {self.total} batches: {self.error}")
         try:
             return self._next_batch()
@@ -78,7 +78,7 @@ class Pass(Iterator[Any]):
         )
 
     def _close(self, error: Exception) -> None:
-        self.error = error
+        self.error = f"{type(error).__name__}: {error}"
         if isinstance(self.packets, Workers):
             self.packets.stop()
         self.loader._iterator = None  # or a loader with persistent workers would go on with these

@@ -225,7 +225,7 @@ def test_colour_only_where_it_is_wanted(monkeypatch):
 def test_bench_prints_a_table_and_draws_it(here):
     result = run("bench", *SYNTHETIC, *SMALL, "--workers", "0,1", "--repeats", 1, "--batch-size", 4, "--plot", "b.png")
     lines = result.stdout.splitlines()
-    assert "8 samples in 2 batches a pass, one pass after a warm-up" in lines[2]
+    assert "8 samples in 2 batches a pass, one pass, after a warm-up" in lines[2]
     assert [line.split()[0] for line in lines[4:7]] == ["workers", "0", "1"]
     assert lines[-1] == "plot: b.png"
     assert files(here) == ["b.png"]

@@ -1,5 +1,6 @@
 """The stream: the same samples whatever the workers, ranks and batch sizes; nothing lost, also after a stop."""
 
+import gc
 import itertools
 import multiprocessing
 import time
@@ -181,6 +182,19 @@ def test_a_pass_that_was_left_is_over_and_the_next_one_is_the_next_epoch():
     left = [n for b in loader for n in b["number"].tolist()]
     assert left != epochs[0]
     assert (loader.epoch, loader.state_dict()["samples"]) == (2, 0)
+
+
+def test_a_pass_that_nobody_holds_lets_its_workers_go_at_once():
+    loader = Loader(Numbers(100), 2, num_workers=2)
+    batches = iter(loader)
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    gc.disable()
+    try:
+        del batches
+        assert not multiprocessing.active_children()
+    finally:
+        gc.enable()
 
 
 def test_an_old_pass_does_not_disturb_the_state_of_a_new_one():
@@ -384,7 +398,7 @@ def test_an_empty_dataset_is_an_empty_epoch():
     assert loader.epoch == 1
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="pinning memory needs a CUDA device")
 def test_pinning_passes_the_packet_through():
-    if not torch.cuda.is_available():
-        pytest.skip("pinning memory needs a CUDA device")
     assert [b["number"].is_pinned() for b in Loader(Numbers(4), 2, pin_memory=True)] == [True, True]

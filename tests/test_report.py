@@ -130,11 +130,11 @@ def test_nested_batches_are_taken_apart():
 
 
 def test_changes_are_named():
-    before = {"same": np.ones(3), "changed": np.array([1.0, 2.0]), "gone": 1}
-    after = {"same": np.ones(3), "changed": np.array([2.0, 1.0]), "new": 2}
+    before = {"same": np.ones(3), "as tensor": np.arange(3), "changed": np.array([1.0, 2.0]), "gone": 1}
+    after = {"same": np.ones(3), "as tensor": torch.arange(3), "changed": np.array([2.0, 1.0]), "new": 2}
     found = {change.key: change for change in summary.compare(before, after)}
     assert {key: change.status for key, change in found.items()} == {
-        "same": "same", "changed": "changed", "gone": "dropped", "new": "added",
+        "same": "same", "as tensor": "same", "changed": "changed", "gone": "dropped", "new": "added",
     }  # fmt: skip
     assert found["changed"].before == found["changed"].after  # the same numbers in another order count as changed
 
@@ -483,7 +483,7 @@ def test_sixteen_samples_stay_small(faces):
 
 
 def test_very_many_samples_get_smaller_pictures():
-    seen = look(Target("faces", faces(8, chain(NORMALIZE))), indices=[0, 1, 2, 3] * 15, batch_size=8)
+    seen = look(Target("faces", faces(8, chain(NORMALIZE))), indices=[0, 1, 2, 3] * 5, batch_size=8)
     assert page._side(seen) < page._SIDE
     assert len(page.render(seen)) < 10e6
 

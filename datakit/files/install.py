@@ -13,6 +13,8 @@ from datakit.files.members import File
 from datakit.files.place import Place, read_files, sync_folder, write_record
 from datakit.files.sources import Fetched
 
+_SYNCED_SINGLY = 200  # files
+
 
 def install(place: Place, fetched: Fetched, files: list[File], shares_folders: bool) -> None:
     """Moves everything in `place.staging` to the root, and writes the manifest last.
@@ -28,7 +30,7 @@ def install(place: Place, fetched: Fetched, files: list[File], shares_folders: b
         OSError: the disk is full, or otherwise in the way.
     """
     _check_free(place, files, shares_folders)
-    _sync_file_system(place.staging)
+    _sync(place.staging, files)
     record = {"version": 1, "name": place.name, "url": fetched.url, "sha256": fetched.sha256, "size": fetched.size}
     write_record(place.journal, {**record, "files": [file._asdict() for file in files]})
     finish(place)
@@ -116,11 +118,27 @@ def _is_same(path: Path, file: File | None) -> bool:
         return hashlib.file_digest(contents, "sha256").hexdigest() == file.sha256
 
 
-def _sync_file_system(folder: Path) -> None:
-    """Brings all files under `folder` to the disk at once; an fsync for each of 200,000 images takes minutes."""
+def _sync(folder: Path, files: list[File]) -> None:
+    """Brings all files under `folder` to the disk.
+
+    A few are written out one by one. For many that takes minutes (200,000 images), and the whole file system is written
+    out at once, other programs' files too.
+    """
+    if len(files) <= _SYNCED_SINGLY:
+        for path in (folder, *folder.rglob("*")):
+            _fsync(path)
+        return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(handle):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(handle)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)

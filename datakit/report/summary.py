@@ -114,7 +114,14 @@ def _change(key: str, first: dict[str, Any], last: dict[str, Any]) -> Change:
     after = _row(key, last[key]) if key in last else None
     if before is None or after is None:
         return Change(before, after, "added" if before is None else "dropped")
-    return Change(before, after, "same" if same(first[key], last[key]) else "changed")
+    return Change(before, after, "same" if _equal(first[key], last[key]) else "changed")
+
+
+def _equal(first: Any, last: Any) -> bool:
+    """Whether nothing changed but perhaps from an array to a tensor."""
+    if _is_array(first) and _is_array(last):
+        return _kind(first) == _kind(last) and same(_array(first), _array(last))
+    return same(first, last)
 
 
 def _row(key: str, value: Any) -> Row:

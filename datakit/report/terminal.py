@@ -53,11 +53,11 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
 def about_bench(target: Target, measurements: Sequence[Measurement], repeats: int) -> list[str]:
     """What was measured, and how."""
     first = measurements[0]
-    passes = f"median of {repeats} passes" if repeats > 1 else "one pass"
+    passes = f"median of {repeats} passes, from slowest to fastest" if repeats > 1 else "one pass"
     return [
         _name(target),
         *_arrows(chain_names(target.dataset)),
-        f"{first.samples:,} samples in {first.batches:,} batches a pass, {passes} after a warm-up, slowest … fastest",
+        f"{first.samples:,} samples in {first.batches:,} batches a pass, {passes}, after a warm-up",
     ]
 
 
