@@ -12,7 +12,7 @@ demo: $(STAMP)
 	@mkdir -p demo
 	$(BIN)/datakit inspect faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" \
 	    -t "RandomHorizontalFlip(pairs=FACE68_PAIRS)" -t ToTensor --out demo/inspect.html
-	$(BIN)/datakit bench faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor \
+	$(BIN)/datakit bench faces --synthetic --records 256 -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor \
 	    --workers 0,1,2 --plot demo/bench.png
 	@echo "look at: $(CURDIR)/demo/inspect.html and $(CURDIR)/demo/bench.png"
 

@@ -119,16 +119,9 @@ def _timed(loader: DataLoader[Any], batches: int | None) -> _Pass:
         if count == batches:
             break
     seconds = perf_counter() - start
-    let_go(loader)
     if not count:
         raise DatakitError("the loader is empty: it gave no batch at all")
     return _Pass(_delivered(loader, count) or samples, count, seconds, first)
-
-
-def let_go(loader: DataLoader[Any]) -> None:
-    """Make a `Loader` forget a pass that was cut off, so that its workers end now and not with the next collection."""
-    if isinstance(loader, Loader):
-        loader.load_state_dict(loader.state_dict())
 
 
 def _delivered(loader: DataLoader[Any], batches: int) -> int | None:

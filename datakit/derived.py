@@ -191,6 +191,13 @@ class AsTuple(Derived):
             raise ValueError(f"as_tuple asks for {missing}, the sample has {sorted(sample)}")
         return tuple(sample[key] for key in self.keys)
 
+    def stages(self, index: int, rng: np.random.Generator | None) -> Iterator[tuple[str, Any]]:
+        """Those of the underlying record, then the tuple."""
+        sample: Any = None
+        for name, sample in self.dataset.stages(index, rng):
+            yield name, sample
+        yield f"as_tuple{self.keys}", tuple(sample[key] for key in self.keys)
+
     def path_of(self, index: int) -> str | None:
         """The file behind the record."""
         return self.dataset.path_of(index)

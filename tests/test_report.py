@@ -314,7 +314,7 @@ def test_samples_are_the_first_of_the_shuffled_loader():
     for place, sample in enumerate(seen.samples):
         assert torch.equal(sample.stages[-1].sample["image"], seen.batch["image"][place])
         assert torch.equal(torch.as_tensor(sample.stages[-1].sample["landmarks"]), seen.batch["landmarks"][place])
-    assert seen.chain[0] == "Rescale(size=72)"
+    assert seen.chain[0] == "Rescale(72)"
     assert len(seen.samples[0].stages) == 5
     assert seen.errors == []
     again = look(Target("faces", dataset), samples=3, batch_size=4, seed=5)
@@ -339,7 +339,7 @@ def test_errors_take_the_place_of_what_is_missing():
     dataset = faces(8, Compose([Rescale((32, 32)), fails_on_three, ToTensor()]))
     seen = look(Target("faces", dataset), indices=[2, 3], batch_size=8)
     bad = seen.samples[1]
-    assert [stage.name for stage in bad.stages] == ["loaded", "Rescale(size=(32, 32))"]
+    assert [stage.name for stage in bad.stages] == ["loaded", "Rescale((32, 32))"]
     assert "FaceLandmarks[3]" in bad.error
     assert "fails_on_three" in bad.error
     assert seen.batch is None
@@ -443,7 +443,7 @@ def test_the_page_is_made_for_reading(rendered):
 def test_the_page_says_what_was_done(rendered):
     words = Page(rendered).words()
     for expected in (
-        "faces", "8 records", "RandomCrop(size=64, pad=False, fill=0)", "seed 0", "torch", "Normalize undone",
+        "faces", "8 records", "RandomCrop(64)", "seed 0", "torch", "Normalize undone",
         "Key(seed=0, epoch=0, index=", "(8, 3, 64, 64)", "(8, 68, 2)", "float32", "px",
     ):  # fmt: skip
         assert expected in words
@@ -502,7 +502,7 @@ def test_page_of_ours_is_known(tmp_path, rendered):
 def test_lines_and_json_of_an_inspection():
     seen = look(Target("faces", faces(8, chain())), samples=2, batch_size=4)
     text = "\n".join(terminal.inspection_lines(seen))
-    assert "Rescale(size=72) → RandomCrop" in text
+    assert "Rescale(72) → RandomCrop" in text
     assert re.search(r"image +uint8 \(\d+, \d+, 3\) +float32 \(3, 64, 64\)", text)
     assert re.search(r"image +float32 \(4, 3, 64, 64\)", text)
     document = json.loads(json.dumps(terminal.inspection_json(seen, "page.html"), allow_nan=False))

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from datakit.bench import let_go
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
 from datakit.errors import CollateError, DatakitError
@@ -167,9 +166,7 @@ def _first_batch(loader: DataLoader[Any] | None) -> tuple[Any, str | None]:
     if loader is None:
         return None, "there is neither a dataset nor a loader"
     try:
-        batch = next(iter(loader))
-        let_go(loader)
-        return batch, None
+        return next(iter(loader)), None
     except StopIteration:
         return None, "the loader is empty: it gave no batch at all"
     except CollateError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,25 @@ from datakit.sample import Sample
 from datakit.sampling import global_generator
 
 
-class Random(ABC):
+class Shown:
+    """Prints a frozen dataclass as it was probably typed: `RandomCrop(224)`, without what is as by default."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.default is MISSING:
+                shown.append(repr(value))
+            elif value != field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Random(Shown, ABC):
     """A random transform in two halves: `draw` holds all the chance, `apply` none.
 
-    A subclass is a frozen dataclass. Called without a generator it draws from one that torch's global generator seeds,
-    so that `torch.manual_seed` does what a reader expects.
+    A subclass is a frozen dataclass, with `repr=False` to be printed as it was typed. Called without a generator it
+    draws from one that torch's global generator seeds, so that `torch.manual_seed` does what a reader expects.
     """
 
     @abstractmethod

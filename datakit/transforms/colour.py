@@ -16,7 +16,7 @@ LUMA = (0.2989, 0.587, 0.114)
 """Weights of R, G and B in grey: ITU-R BT.601, rounded as torchvision rounds them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ColorJitter(Random):
     """Change brightness, contrast and saturation, in this order, each by a factor drawn evenly around 1.
 

@@ -15,7 +15,7 @@ import torch
 from datakit.foreign import as_image
 from datakit.sample import Sample
 from datakit.transforms import geometry
-from datakit.transforms.base import Random, as_size, check_probability
+from datakit.transforms.base import Random, Shown, as_size, check_probability
 from datakit.transforms.geometry import Pairs, View, size_of
 
 FACE68_PAIRS: Pairs = (
@@ -29,8 +29,8 @@ FACE68_PAIRS: Pairs = (
 """Left and right partners among the 68 points of the iBUG 300-W scheme."""
 
 
-@dataclass(frozen=True)
-class Rescale:
+@dataclass(frozen=True, repr=False)
+class Rescale(Shown):
     """Scale the image; points, boxes and masks follow.
 
     Args:
@@ -54,7 +54,7 @@ class Rescale:
         return geometry.apply(sample, View.whole((height, width), new))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomCrop(Random):
     """Cut a window of a fixed size from a random place; every place that fits is equally likely.
 
@@ -86,8 +86,8 @@ class RandomCrop(Random):
         return geometry.apply(sample, params, fill=self.fill)
 
 
-@dataclass(frozen=True)
-class CenterCrop:
+@dataclass(frozen=True, repr=False)
+class CenterCrop(Shown):
     """Cut a window of a fixed size from the middle. Arguments and errors as for `RandomCrop`."""
 
     size: int | tuple[int, int]
@@ -115,7 +115,7 @@ def _room(crop: RandomCrop | CenterCrop, image: tuple[int, int], size: tuple[int
     return room
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomResizedCrop(Random):
     """Cut a window of random area and aspect ratio, and scale it to a fixed size, as Inception was trained.
 
@@ -162,7 +162,7 @@ class RandomResizedCrop(Random):
         return geometry.apply(sample, params)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomHorizontalFlip(Random):
     """Mirror left to right with probability `p`.
 
@@ -179,8 +179,7 @@ class RandomHorizontalFlip(Random):
         check_probability("RandomHorizontalFlip", self.p)
 
     def __repr__(self) -> str:
-        pairs = "FACE68_PAIRS" if self.pairs == FACE68_PAIRS else str(self.pairs)
-        return f"RandomHorizontalFlip(p={self.p}{f', pairs={pairs}' if self.pairs else ''})"
+        return super().__repr__().replace(repr(FACE68_PAIRS), "FACE68_PAIRS")
 
     def draw(self, sample: Sample, rng: np.random.Generator) -> bool:
         """Whether to flip."""
@@ -193,7 +192,7 @@ class RandomHorizontalFlip(Random):
         return geometry.apply(sample, View.whole(size_of(sample), flip_x=True), pairs=self.pairs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomVerticalFlip(Random):
     """Mirror top to bottom with probability `p`. Landmarks keep their order."""
 
@@ -211,8 +210,8 @@ class RandomVerticalFlip(Random):
         return geometry.apply(sample, View.whole(size_of(sample), flip_y=True)) if params else sample
 
 
-@dataclass(frozen=True)
-class ToTensor:
+@dataclass(frozen=True, repr=False)
+class ToTensor(Shown):
     """Arrays become tensors; the image goes from (H, W, C) to (C, H, W).
 
     Args:
@@ -245,8 +244,8 @@ def _to_tensor(value: Any) -> Any:
     return torch.from_numpy(value if value.flags.writeable else value.copy())
 
 
-@dataclass(frozen=True)
-class Normalize:
+@dataclass(frozen=True, repr=False)
+class Normalize(Shown):
     """(image - mean) / std, channel by channel, on one sample or on a whole batch, on any device.
 
     An image of `uint8` counts as [0, 255] and is scaled to [0, 1] first, so that workers can send bytes.

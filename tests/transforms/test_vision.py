@@ -72,7 +72,7 @@ def test_an_image_smaller_than_the_crop_is_said_or_padded():
     sample = {"image": picture(5, 20, 1), "landmarks": np.float32([[0, 0]])}
     with pytest.raises(SampleError, match=r"5 x 20, smaller than the crop of 10 x 10.*pad=True") as caught:
         T.Compose([T.RandomCrop(10)])(sample)
-    assert caught.value.stage == "RandomCrop(size=10, pad=False, fill=0)"
+    assert caught.value.stage == "RandomCrop(10)"
     padded = T.CenterCrop(10, pad=True, fill=9)(sample)
     assert padded["image"].shape == (10, 10, 3)
     np.testing.assert_array_equal(padded["image"][3:8], sample["image"][:, 5:15])
