@@ -126,8 +126,9 @@ def _timed(loader: DataLoader[Any], batches: int | None) -> _Pass:
 
 def _delivered(loader: DataLoader[Any], batches: int) -> int | None:
     """Samples in so many batches, where the loader's own sampler and batch size say it."""
+    skipped = len(loader.failures) if isinstance(loader, Loader) and loader.on_error == "skip" else 0
     try:
-        return min(batches * int(loader.batch_size or 0), len(loader.sampler))  # type: ignore[arg-type]
+        return min(batches * int(loader.batch_size or 0), len(loader.sampler)) - skipped  # type: ignore[arg-type]
     except TypeError:  # a stream
         return None
 

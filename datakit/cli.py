@@ -227,6 +227,8 @@ def inspect_(
     else:
         click.echo("\n".join(inspection_lines(inspection)))
         click.echo(f"page: {out} ({size(len(page))})")
+    for note in inspection.notes:
+        click.echo(f"note: {note}", err=True)
     for error in inspection.errors:
         click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
     if inspection.errors:

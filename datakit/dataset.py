@@ -79,6 +79,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def __init__(
         self, root: str | Path, split: str | None = None, transform: Transform | None = None, *, download: bool = False
     ) -> None:
+        if split is not None and not self.splits:
+            raise UnknownNameError(f"{type(self).__name__} has no splits, got {split!r}")
         if split is not None and split not in self.splits:
             raise UnknownNameError.of(f"split of {type(self).__name__}", split, self.splits)
         self.root = Path(root)
@@ -173,9 +175,23 @@ class Dataset(torch.utils.data.Dataset[Any]):
         """Tells whether a saved loader state belongs to this dataset: type, split and records, not transforms."""
         return digest(type(self).__name__, str(self.split), self.columns.digest())
 
+    @property
+    def transform(self) -> Transform | None:
+        """A callable on a sample, or None."""
+        return self._transform
+
+    @transform.setter
+    def transform(self, transform: Any) -> None:
+        if transform is not None and not callable(transform):
+            hint = "; put the list into Compose([...])" if isinstance(transform, list | tuple) else ""
+            raise TypeError(f"transform is a callable on a sample, got a {type(transform).__name__}{hint}")
+        self._transform: Transform | None = transform
+
     def __repr__(self) -> str:
         split = f", split={self.split!r}" if self.split else ""
-        return f"{type(self).__name__}({str(self.root)!r}{split}): {len(self)} records"
+        shown = ", ".join(map(str, self.classes[:5])) + (", …" if len(self.classes) > 5 else "")
+        classes = f", {len(self.classes)} classes: {shown}" if len(self.classes) else ""
+        return f"{type(self).__name__}({str(self.root)!r}{split}): {len(self)} records{classes}"
 
     def position(self, index: int) -> int:
         """`index` counted from the start; a negative one counts from the end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -85,12 +86,20 @@ class SampleError(DatakitError, ValueError):
 
     def __str__(self) -> str:
         where = f"{self.dataset or 'sample'}" + (f"[{self.index}]" if self.index is not None else "")
-        path = f" {self.path}" if self.path and self.path not in self.cause else ""
+        path = f" {self.path}" if self.path and not _names(self.cause, self.path) else ""
         stage = f" ({self.stage})" if self.stage else ""
         return f"{where}{path}: {self.cause}{stage}"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _sample_error, (type(self), self.cause, self._place()), {"__notes__": getattr(self, "__notes__", [])}
+
+
+def _names(text: str, path: str) -> bool:
+    """Whether `text` says `path` already, perhaps with folders before it."""
+    return re.search(rf"(^|[\s'\"/]){re.escape(path)}($|[\s:,'\"])", text) is not None
 
 
 def _sample_error(cls: type[SampleError], cause: str, place: dict[str, Any]) -> SampleError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import time
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +30,7 @@ from datakit.passes import Pass, Workers
 from datakit.sampling import Key, KeySampler
 
 _STATE_VERSION = 1
+_CHECK_SAMPLES, _CHECK_SECONDS = 16, 0.25
 _DECIDED_HERE = {"sampler", "batch_sampler", "generator", "in_order"}
 
 
@@ -53,7 +56,8 @@ class Loader(DataLoader[Any]):
             `replace` it by another record, chosen by its key. Skipped and replaced records are listed in `failures`.
         max_bad: how many records of an epoch may fail before `skip` and `replace` raise all the same: a share of the
             dataset (float) or a number (int); at least 1.
-        verify: before the first pass, read one sample twice and raise where the two differ.
+        verify: before the first pass, read up to 16 samples twice, for about a quarter of a second, and raise where
+            two differ.
         timeout: seconds to wait for a worker's batch before it counts as hung.
         **options: of `torch.utils.data.DataLoader`: `pin_memory`, `persistent_workers`, `prefetch_factor`,
             `multiprocessing_context` …
@@ -92,6 +96,8 @@ class Loader(DataLoader[Any]):
             raise TypeError(f"Loader decides the order of the stream itself and does not take {', '.join(taken)}")
         if on_error not in ("raise", "skip", "replace"):
             raise UnknownNameError.of("on_error", on_error, ("raise", "skip", "replace"))
+        if not isinstance(seed, int) or max_bad < 0:
+            raise ValueError(f"seed is an int and max_bad at least 0, got seed={seed!r}, max_bad={max_bad!r}")
         if num_workers and timeout <= 0:
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
@@ -127,7 +133,7 @@ class Loader(DataLoader[Any]):
         return self._at[0]
 
     def __iter__(self) -> Pass:  # type: ignore[override]
-        if self.verify and len(self.records):
+        if self.verify:
             self._check_reproducible()
         self.verify = False
         epoch, start = self._next
@@ -162,6 +168,8 @@ class Loader(DataLoader[Any]):
             StateError: where the state is not a loader's, or is of another dataset or order; it says what differs.
         """
         own = self.state_dict()
+        if not isinstance(state, dict):
+            raise StateError(f"a state of a Loader is a dict, got {type(state).__name__}")
         if missing := sorted(own.keys() - state.keys()):
             raise StateError(f"this is no state of a Loader: it has no {', '.join(missing)}")
         for field in ("version", "length", "fingerprint", "shuffle"):
@@ -193,11 +201,16 @@ class Loader(DataLoader[Any]):
             raise WorkerError(f"the workers could not be started: {_unpicklable(self.records, error)}") from error
 
     def _check_reproducible(self) -> None:
-        key = Key(self.seed, self._next[0], 0)
-        try:
-            stage = irreproducible(lambda: self.records.trace(key))
-        except SampleError:
-            return  # the pass itself deals with bad records
+        """Read some samples twice: more than one, since a transform may act by chance, but not for long."""
+        stage, deadline = None, time.monotonic() + _CHECK_SECONDS
+        for index in range(min(len(self.records), _CHECK_SAMPLES)):
+            key = Key(self.seed, self._next[0], index)
+            try:
+                stage = irreproducible(partial(self.records.trace, key))
+            except SampleError:
+                continue  # the pass itself deals with bad records
+            if stage is not None or time.monotonic() > deadline:
+                break
         if stage is not None:
             raise ReproducibilityError(
                 f"{stage}: two runs under the same key, {key}, gave different samples. It draws from a generator of "
@@ -218,11 +231,12 @@ class Loader(DataLoader[Any]):
             raise failures[0]
         self.failures.extend(failures)
         share = self.max_bad * len(self.records) if isinstance(self.max_bad, float) else self.max_bad
-        if failures and len(self.failures) > max(1, share):
+        allowed = max(1, int(share))
+        if failures and len(self.failures) > allowed:
             first = "\n  ".join(map(str, self.failures[:5]))
             raise CorruptDataError(
-                f"{len(self.failures)} of {len(self.records)} records could not be read, more than max_bad="
-                f"{self.max_bad} allows; the first:\n  {first}"
+                f"{len(self.failures)} of {len(self.records)} records could not be read, more than the {allowed} "
+                f"that max_bad={self.max_bad} allows in an epoch; the first:\n  {first}"
             )
 
 

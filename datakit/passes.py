@@ -64,7 +64,8 @@ class Pass(Iterator[Any]):
             self.loader.received(self, self.steps, is_end=True)
             raise
         except (RuntimeError, OSError) as error:
-            raise WorkerError(f"{error}\n{self._outstanding()}") from error
+            what = "a worker died" if isinstance(error, OSError) else "the workers failed"
+            raise WorkerError(f"{what}: {error}\n{self._outstanding()}") from error
 
     def _outstanding(self) -> str:
         """Which records the workers were asked for and have not delivered; one of them is the likely cause."""
@@ -96,6 +97,7 @@ class Workers(_MultiProcessingDataLoaderIter):
 
     def __init__(self, loader: Loader, patience: float) -> None:
         self.patience, self.since = patience, time.monotonic()
+        self._shutdown = True  # nothing to end yet, should Ctrl-C come before there are workers
         super().__init__(loader)
 
     def _get_data(self) -> Any:

@@ -148,6 +148,8 @@ def _places(header: list[str], columns: Columns, extra: str, name: str) -> dict[
     for column in columns:
         if column not in places:
             near = suggest(column, [known[:_CLIP] for known in header[:_CLIP]])
+            if len(header) == 1 and len(columns) > 1:
+                near = f"there is only one column, {_clipped(header[0])}; pass delimiter= if another one parts them"
             raise CorruptDataError(f"{name}: line 1: column {column!r} is missing; {near}")
     for column in header:
         if column not in columns and extra == "error":

@@ -90,3 +90,9 @@ class Leaves(Numbers):
 class Hangs(Numbers):
     def failure(self, number):
         time.sleep(60)
+
+
+def start_slowly(folder, worker_id):
+    """A worker_init_fn that says who it is, and takes its time."""
+    open(os.path.join(folder, str(os.getpid())), "x").close()
+    time.sleep(1)

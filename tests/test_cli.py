@@ -167,7 +167,7 @@ def test_only_pages_of_datakit_are_overwritten_unasked(here):
         (["inspect", "fases"], 2, "did you mean 'faces'"),
         (["inspect", "./nowhere"], 2, "there is no folder /.*/nowhere"),
         (["inspect", "faces", "--root", "nowhere"], 1, "datakit download faces --root nowhere"),
-        (["inspect", "faces", "--synthetic", "--split", "train"], 2, "split of FaceLandmarks 'train'"),
+        (["inspect", "faces", "--synthetic", "--split", "train"], 2, "FaceLandmarks has no splits"),
         (["inspect", *SYNTHETIC, "-t", "Rescal(3)"], 2, r"'Rescal\(3\)'.*did you mean 'Rescale'"),
         (["inspect", *SYNTHETIC, "--index", "8"], 2, "index 8 is outside"),
         (["inspect", *SYNTHETIC, "--index", "1;2"], 2, "'1;2' is not of the form 0,1,2"),

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,29 +88,31 @@ def test_30_kills_lose_nothing_and_change_nothing(tmp_path, truth, capfd):
 def test_a_loop_without_its_worker_says_so():
     loader = iter(Loader(Numbers(N), 4, num_workers=2))
     next(loader)
-    os.kill(psutil.Process().children()[0].pid, signal.SIGKILL)
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
     with pytest.raises(WorkerError, match="records"):
         list(loader)
 
 
-def _start_slowly(worker_id):
-    time.sleep(0.5)
-
-
-def _train_with_slow_workers(context):
-    for _ in Loader(Numbers(N), 4, num_workers=2, multiprocessing_context=context, worker_init_fn=_start_slowly):
-        pass
+SLOW_START = """
+import functools, os, pathlib, sys, time
+sys.path.insert(0, {tests!r})
+from material import Numbers, start_slowly
+from datakit import Loader
+init = functools.partial(start_slowly, {folder!r})
+for _ in Loader(Numbers(99), 4, num_workers=2, multiprocessing_context={method!r}, worker_init_fn=init): pass
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
-def test_workers_that_were_starting_when_their_loop_was_killed_leave(method):
-    process = multiprocessing.get_context("fork").Process(target=_train_with_slow_workers, args=(method,))
-    process.start()
-    family, deadline = [], time.monotonic() + 30
-    while len(workers := [p for p in family if p.name() == "pt_data_worker"]) < 2 and time.monotonic() < deadline:
-        family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+def test_workers_that_were_starting_when_their_loop_was_killed_leave(method, tmp_path):
+    code = SLOW_START.format(tests=str(Path(__file__).parent), folder=str(tmp_path), method=method)
+    loop = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(names := os.listdir(tmp_path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers = [psutil.Process(int(name)) for name in names]
+    loop.kill()
+    loop.wait()
     assert len(workers) == 2
     _, alive = psutil.wait_procs(workers, timeout=4)
     for worker in alive:

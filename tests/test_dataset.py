@@ -33,7 +33,7 @@ def test_splits_are_checked_with_a_suggestion():
     assert Split("test").fingerprint() != Split("train").fingerprint()
     with pytest.raises(UnknownNameError, match="unknown split of Split 'tset'; did you mean 'test'?"):
         Split("tset")
-    with pytest.raises(UnknownNameError, match="none are known"):
+    with pytest.raises(UnknownNameError, match="FaceLandmarks has no splits"):
         FaceLandmarks("nowhere", "train")
 
 
@@ -153,6 +153,11 @@ def test_tracing_goes_through_all_layers():
     assert names[0] == "loaded"
     assert names[1] == names[3] == "draw"
     assert same(list(outer.trace(Key(0, 0, 0)))[-1][1], outer[Key(0, 0, 0)])
+
+
+def test_a_list_of_transforms_is_refused_at_once():
+    with pytest.raises(TypeError, match=r"got a list; put the list into Compose"):
+        Numbers(3).with_transform([draw])
 
 
 def test_a_dataset_that_forgets_a_method_is_told():

@@ -34,6 +34,12 @@ def test_the_first_place_that_an_error_learns_stays():
     assert "KeyError" in outer.cause
 
 
+def test_the_path_is_said_once_and_never_lost():
+    said = [str(errors.SampleError(cause, path="a/1.png")) for cause in ("/data/a/1.png: empty file", "empty file")]
+    assert [text.count("1.png") for text in said] == [1, 1]
+    assert str(errors.SampleError("no attribute", dataset="F", index=0, path="a")) == "F[0] a: no attribute"
+
+
 def test_suggestions():
     assert errors.suggest("Fases", ["faces", "mnist"]) == "did you mean 'faces'?"
     assert errors.suggest("zzz", ["faces", "mnist"]) == "known: faces, mnist"

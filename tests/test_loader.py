@@ -237,6 +237,8 @@ def test_a_damaged_state_is_refused(change):
     state = Loader(Numbers(10)).state_dict()
     with pytest.raises(StateError, match=next(iter(change))):
         Loader(Numbers(10)).load_state_dict({**state, **change})
+    with pytest.raises(StateError, match="a dict, got NoneType"):
+        Loader(Numbers(10)).load_state_dict(None)
     with pytest.raises(StateError, match="no epoch, fingerprint"):
         Loader(Numbers(10)).load_state_dict({"model": 3})
 
@@ -300,7 +302,8 @@ def test_replace_fills_the_batch_with_the_same_record_everywhere():
 
 def test_too_many_bad_records_raise_all_the_same():
     with pytest.raises(
-        CorruptDataError, match=r"3 of 200 records .* max_bad=0.01 .*\n.*Numbers\[1\] 1.bin: ValueError"
+        CorruptDataError,
+        match=r"3 of 200 records .* more than the 2 that max_bad=0.01 .*\n.*Numbers\[1\] 1.bin: ValueError",
     ):
         list(Loader(Numbers(200, broken={1, 2, 3, 4}), 1, on_error="skip"))
     assert len(list(Loader(Numbers(200, broken={1, 2, 3, 4}), 1, on_error="skip", max_bad=4))) == 196
@@ -374,6 +377,21 @@ def test_a_transform_that_is_no_function_of_the_key_is_found_before_the_first_ba
     assert len(list(Loader(Numbers(4, transform=Counter()), verify=False))) == 4
 
 
+class SometimesNoisy:
+    """Acts on a third of the samples, by a generator of its own."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(1)
+
+    def __call__(self, sample):
+        return {**sample, "noise": self.rng.random() < 0.33}
+
+
+def test_one_that_acts_by_chance_is_found_too():
+    with pytest.raises(ReproducibilityError, match="test_loader.SometimesNoisy: two runs"):
+        list(Loader(Numbers(40, transform=SometimesNoisy())))
+
+
 def test_what_cannot_be_sent_to_a_spawned_worker_is_named():
     dataset = Mapped([1, 2], lambda item: {"x": item})
     with pytest.raises(WorkerError, match=r"Mapped.fn cannot be pickled"):
@@ -386,6 +404,8 @@ def test_what_cannot_be_sent_to_a_spawned_worker_is_named():
     ({"num_workers": 1, "timeout": 0}, ValueError),
     ({"rank": 2, "world_size": 2}, ValueError),
     ({"batch_size": 0}, ValueError),
+    ({"seed": "a"}, ValueError),
+    ({"max_bad": -1}, ValueError),
 ])  # fmt: skip
 def test_impossible_options_are_refused(options, error):
     with pytest.raises(error):

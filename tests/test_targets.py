@@ -107,7 +107,7 @@ def test_unknown_names_suggest():
 
 
 def test_a_split_that_is_not_there_and_data_that_are_not_there(tmp_path):
-    with pytest.raises(UnknownNameError, match="split of FaceLandmarks 'train'"):
+    with pytest.raises(UnknownNameError, match="FaceLandmarks has no splits"):
         open_target("faces", synthetic=2, split="train")
     with pytest.raises(MissingDataError, match=str(tmp_path)):
         open_target("faces", root=tmp_path)

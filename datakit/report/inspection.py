@@ -60,6 +60,7 @@ class Inspection:
         samples: the records that were looked at.
         batch: what the loader gave first; None where it failed.
         batch_error: why there is no batch.
+        is_raw: whether there is no batch because the samples are as they were loaded, of different sizes.
         loader: which loader that was.
         normalize: normalisations in the chain, by the name of their stage, to be undone in pictures.
     """
@@ -73,6 +74,7 @@ class Inspection:
     samples: tuple[Inspected, ...]
     batch: Any
     batch_error: str | None
+    is_raw: bool
     loader: str
     normalize: Mapping[str, Normalize]
 
@@ -83,8 +85,13 @@ class Inspection:
     @property
     def errors(self) -> list[str]:
         """Everything that went wrong, each once."""
-        found = [sample.error for sample in self.samples]
-        return list(dict.fromkeys(error for error in (*found, self.batch_error) if error is not None))
+        found = [sample.error for sample in self.samples] + [None if self.is_raw else self.batch_error]
+        return list(dict.fromkeys(error for error in found if error is not None))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth saying, but is no error."""
+        return [self.batch_error] if self.is_raw and self.batch_error else []
 
 
 def look(
@@ -122,7 +129,7 @@ def look(
     progress("batch", len(chosen), len(chosen) + 1)
     if dataset is not None and loader is None:
         loader = Loader(dataset, batch_size, seed=seed, shuffle=True, rank=0, world_size=1)
-    batch, error = _first_batch(loader)
+    batch, error, is_raw = _first_batch(loader)
     return Inspection(
         target=target.name,
         dataset=repr(getattr(loader, "dataset", None) if dataset is None else dataset),
@@ -133,6 +140,7 @@ def look(
         samples=tuple(seen),
         batch=batch,
         batch_error=error,
+        is_raw=is_raw and target.loader is None,
         loader=_described(loader, own=target.loader is not None),
         normalize=normalizers(dataset),
     )
@@ -162,19 +170,20 @@ def _inspected(dataset: Any, key: Key) -> Inspected:
     return Inspected(key, path, tuple(stages))
 
 
-def _first_batch(loader: DataLoader[Any] | None) -> tuple[Any, str | None]:
+def _first_batch(loader: DataLoader[Any] | None) -> tuple[Any, str | None, bool]:
+    """The batch, or why there is none, and whether that is because samples are as they were loaded."""
     if loader is None:
-        return None, "there is neither a dataset nor a loader"
+        return None, "there is neither a dataset nor a loader", False
     try:
-        return next(iter(loader)), None
+        return next(iter(loader)), None, False
     except StopIteration:
-        return None, "the loader is empty: it gave no batch at all"
+        return None, "the loader is empty: it gave no batch at all", False
     except CollateError as error:
-        hint = "" if getattr(loader.dataset, "transform", None) else f"\n{_ONE_SIZE}"
-        return None, describe(error) + hint
+        is_raw = getattr(loader.dataset, "transform", None) is None
+        return None, describe(error) + (f"\n{_ONE_SIZE}" if is_raw else ""), is_raw
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # they hold the loader's workers, which would linger
-        return None, describe(error)
+        return None, describe(error), False
 
 
 def chain_names(dataset: Dataset | None) -> list[str]:

@@ -46,6 +46,7 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
         "loader": inspection.loader,
         "batch": None if inspection.batch is None else _json(inspection.batch),
         "errors": inspection.errors,
+        "notes": inspection.notes,
         "page": page,
     }
 
