@@ -91,7 +91,7 @@ def nothing(samples):
 
 
 def growth(loader):
-    """Of the worst worker: megabytes of private memory gained from its first to its last batch, and held at the end."""
+    """Of the worst worker: private memory gained from its first batch to its last, and held at the end, MB."""
     seen = {}
     for pid, size in loader:
         seen.setdefault(pid, []).append(size)
