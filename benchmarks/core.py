@@ -170,8 +170,8 @@ Times are medians of {repeats} interleaved repetitions, with the least and the g
 ## Memory of a large index
 
 {n:,} records (path and label), read once in shuffled order by 4 workers. The figure is the private memory that the
-worst worker gained between its first and its last batch; the bar is 20 MB a worker. A spawned worker begins with what it
-imports and, of a list, with a copy of its own, so what it holds at the end is shown too.
+worst worker gained between its first and its last batch; the bar is 20 MB a worker. A spawned worker begins with what
+it imports and, of a list, with a copy of its own, so what it holds at the end is shown too.
 
 | start method | datakit: gained, MB | held at the end, MB | a list of tuples with `DataLoader`: gained, MB | held, MB |
 | --- | --- | --- | --- | --- |

@@ -268,8 +268,8 @@ def test_mirrors_are_tried_in_order_and_upstream_last(root, mirror, tmp_path, mo
 
 
 def test_a_mirror_that_is_no_address_is_named(root, monkeypatch):
-    monkeypatch.setenv("DATAKIT_MIRROR", "/work/mirror")
-    with pytest.raises(DownloadError, match="/work/mirror/x.bin: .*is no file://, http:// or https:// address"):
+    monkeypatch.setenv("DATAKIT_MIRROR", "/some/mirror")
+    with pytest.raises(DownloadError, match="/some/mirror/x.bin: .*is no file://, http:// or https:// address"):
         get(root, Remote("x.bin"))
 
 
