@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 
 demo: $(STAMP)
 	@mkdir -p demo
-	$(BIN)/datakit inspect faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" \
+	$(BIN)/datakit inspect faces --synthetic --seed 3 -t "Rescale(256)" -t "RandomCrop(224)" \
 	    -t "RandomHorizontalFlip(pairs=FACE68_PAIRS)" -t ToTensor --out demo/inspect.html
 	$(BIN)/datakit bench faces --synthetic --records 256 -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor \
 	    --workers 0,1,2 --plot demo/bench.png
