@@ -19,7 +19,7 @@ from material import Numbers, digests
 from datakit import Loader
 from datakit.errors import WorkerError
 
-N, EPOCHS, KILLS = 2000, 2, 30
+N, EPOCHS, KILLS = 3000, 2, 30
 CIRCUMSTANCES = [(0, 3), (1, 5), (2, 4), (2, 7)]  # workers, batch size
 
 
