@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from torch.utils.data._utils import signal_handling
@@ -16,6 +17,7 @@ from datakit.errors import WorkerError
 if TYPE_CHECKING:
     from datakit.loader import Loader
 
+_CUT_OFF = (OSError, EOFError, UnpicklingError)  # what it looks like when a worker dies while it sends
 _SHOWN = 40  # record numbers in a message
 
 
@@ -63,8 +65,8 @@ class Pass(Iterator[Any]):
                 raise WorkerError(f"the epoch ended after {self.steps} of {self.total} batches") from None
             self.loader.received(self, self.steps, is_end=True)
             raise
-        except (RuntimeError, OSError) as error:
-            what = "a worker died" if isinstance(error, OSError) else "the workers failed"
+        except (RuntimeError, *_CUT_OFF) as error:
+            what = "a worker died" if isinstance(error, _CUT_OFF) else "the workers failed"
             raise WorkerError(f"{what}: {error}\n{self._outstanding()}") from error
 
     def _outstanding(self) -> str:
