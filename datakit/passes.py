@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from pickle import UnpicklingError
@@ -114,9 +115,21 @@ class Workers(_MultiProcessingDataLoaderIter):
 
     def stop(self) -> None:
         """End the workers at once; a hung one would not hear anything milder."""
+        self._abandon()
+        self._shutdown_workers()
+
+    def _shutdown_workers(self) -> None:
+        if not self._shutdown and any(worker.exitcode for worker in self._workers):
+            self._abandon()
+        super()._shutdown_workers()
+
+    def _abandon(self) -> None:
+        """Kill the workers, and let go of the event that they share: a killed one may hold its lock for ever."""
+        if self._shutdown:
+            return
         if self._worker_pids_set:
             signal_handling._remove_worker_pids(id(self))  # type: ignore[attr-defined]
             self._worker_pids_set = False
         for worker in self._workers:
             worker.kill()
-        self._shutdown_workers()
+        self._workers_done_event = threading.Event()  # type: ignore[assignment]
