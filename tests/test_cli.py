@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import datakit
-from datakit.cli import _progress, command
+from datakit.cli import command
+from datakit.cli.output import progress
 
 SMALL = ["-t", "Rescale((32, 32))", "-t", "ToTensor"]
 SYNTHETIC = ["faces", "--synthetic", "--records", "8"]
@@ -289,8 +290,8 @@ def test_ctrl_c_ends_everything_and_leaves_nothing(module, here, whom):
 def test_a_ctrl_c_that_python_drops_is_raised_again():
     code = """
 import signal, time, weakref
-from datakit.cli import _keep_interrupts
-_keep_interrupts()
+from datakit.cli.interrupts import keep_interrupts
+keep_interrupts()
 class Thing:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
@@ -333,7 +334,7 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal_there_is_a_bar_that_goes_again(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr", Terminal())
-    with _progress() as show:
+    with progress() as show:
         show("sample 3", 1, 4)
     shown = sys.stderr.getvalue()
     assert re.search(r"\r1/4 [#█]+ +sample 3", shown)
@@ -342,6 +343,6 @@ def test_on_a_terminal_there_is_a_bar_that_goes_again(monkeypatch, capsys):
 
 
 def test_elsewhere_there_is_none(capsys):
-    with _progress() as show:
+    with progress() as show:
         show("sample 3", 1, 4)
     assert capsys.readouterr() == ("", "")

@@ -14,6 +14,7 @@ from datakit.dataset import Dataset
 from datakit.errors import CollateError, DatakitError
 from datakit.loader import Loader
 from datakit.report.picture import normalizers
+from datakit.report.survey import Survey
 from datakit.sampling import Key, KeySampler
 from datakit.targets import Target, TargetError
 from datakit.transforms import Normalize
@@ -47,6 +48,21 @@ class Inspected:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that a person would want to know before training.
+
+    Attributes:
+        text: what it is, with key, stage and numbers, in one sentence.
+        hint: what may be done about it; may be empty.
+        indices: the first records that show it.
+    """
+
+    text: str
+    hint: str = ""
+    indices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Samples and a batch of one target.
 
@@ -63,6 +79,9 @@ class Inspection:
         is_raw: whether there is no batch because the samples are as they were loaded, of different sizes.
         loader: which loader that was.
         normalize: normalisations in the chain, by the name of their stage, to be undone in pictures.
+        draws: one record under the keys of several epochs, where its random transforms make a difference.
+        survey: figures of the dataset; None where they were not asked for.
+        findings: what may be wrong.
     """
 
     target: str
@@ -77,6 +96,9 @@ class Inspection:
     is_raw: bool
     loader: str
     normalize: Mapping[str, Normalize]
+    draws: tuple[Inspected, ...] = ()
+    survey: Survey | None = None
+    findings: tuple[Finding, ...] = ()
 
     def normalized_by(self, stages: Sequence[str]) -> Normalize | None:
         """What was applied to the image last in these stages."""

@@ -1,0 +1,55 @@
+"""`datakit list` and `datakit download`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import click
+
+from datakit.cli.group import debug_option
+from datakit.cli.options import json_option
+from datakit.cli.output import print_json
+
+
+@click.command("list")
+@json_option
+@debug_option
+def list_(as_json: bool) -> None:
+    """List the datasets of the catalog."""
+    from datakit import catalog
+
+    targets = catalog.targets()
+    if as_json:
+        print_json([{"name": name, "target": targets[name]} for name in sorted(targets)])
+        return
+    width = max(map(len, targets), default=0)
+    for name in sorted(targets):
+        click.echo(f"{name:{width}}  {targets[name]}")
+
+
+@click.command(short_help="Download a dataset, verify and unpack it.")
+@click.argument("name")
+@click.option("--root", required=True, metavar="DIR", help="Where to put it; made if it is not there.")
+@json_option
+@debug_option
+def download(name: str, root: str, as_json: bool) -> None:
+    """Download the dataset NAME, verify and unpack it; what is there already stays.
+
+    Without a network: DATAKIT_MIRROR=file:///a/folder/with/the/archives.
+    """
+    from datakit.catalog import find
+    from datakit.files import ensure
+    from datakit.targets import TargetError
+
+    remotes = find(name).remotes
+    if not remotes:
+        raise TargetError(f"{name} has nothing to download")
+    with redirect_stdout(sys.stderr):
+        ensure(remotes, root, download=True)
+    paths = [str(Path(root, product)) for remote in remotes for product in remote.produces]
+    if as_json:
+        print_json({"name": name, "root": root, "paths": paths})
+    else:
+        click.echo("\n".join(paths))

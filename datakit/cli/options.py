@@ -1,0 +1,83 @@
+"""Options that several commands share, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from datakit.errors import MissingDataError
+
+if TYPE_CHECKING:
+    from datakit.targets import Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers, with commas between them."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not of the form 0,1,2") from None
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Whole numbers from 0 on, with commas between them."""
+    found = numbers(text)
+    if min(found) < 0:
+        raise click.BadParameter(f"{min(found)} is below 0")
+    return found
+
+
+def _with(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+target_options = _with(
+    click.argument("target"),
+    click.option("--root", metavar="DIR", help="Where the data of a catalog name lie."),
+    click.option("--synthetic", is_flag=True, help="Use a small drawn copy of the dataset instead."),
+    click.option(
+        "--records", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Size of that copy."
+    ),
+    click.option("--split", metavar="NAME", help="Split of a catalog name."),
+    click.option(
+        "-t",
+        "typed",
+        multiple=True,
+        metavar="TRANSFORM",
+        help='A transform, such as "Rescale(256)"; repeat it for a chain.',
+    ),
+    click.option("--transform", metavar="MODULE:OBJECT", help="A transform or chain of your own, in place of -t."),
+    click.option(
+        "--batch-size", type=click.IntRange(1), metavar="N", help="Samples a batch; 16 to look at, 32 to measure."
+    ),
+    click.option("--seed", type=int, metavar="N", help="Of the order and the random transforms.  [default: 0]"),
+)
+
+
+def open_(options: dict[str, Any]) -> Target:
+    """The target of the shared options."""
+    from datakit.targets import TargetError, chain_of, open_target
+
+    name, root = options["target"], options["root"]
+    chain = chain_of(options["typed"], options["transform"])
+    synthetic = options["records"] if options["synthetic"] else None
+    try:
+        target = open_target(name, root=root, split=options["split"], synthetic=synthetic, transform=chain)
+    except MissingDataError as error:
+        if root is None or ":" in name:
+            raise
+        raise MissingDataError(f"{error}\nto fetch it: datakit download {name} --root {root}") from error
+    own = [option for option in ("batch_size", "seed") if options[option] is not None]
+    if target.loader is not None and own:
+        raise TargetError(f"{name} is a loader and brings its own; --{own[0].replace('_', '-')} goes with a dataset")
+    return target

@@ -1,0 +1,51 @@
+"""Where results go: files that may be written, a bar on a terminal, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def check_place(path: Path, *, may_replace: bool, endings: tuple[str, ...] = ()) -> None:
+    """Find out before the work whether its result can be written."""
+    if endings and path.suffix.lower() not in endings:
+        raise click.UsageError(f"{path} must end in {', '.join(endings)}")
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"there is no folder {path.absolute().parent} to write {path.name} to")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise click.UsageError(f"{path.absolute().parent} is not writable")
+    if path.exists() and not may_replace:
+        raise click.UsageError(f"{path} exists and is no page of datakit's; --force overwrites it")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr where that is a terminal: called with what is done next, how much is done, and of how much."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    import threading
+
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # no thread and no process of its own: workers are forked beside it
+    tqdm.set_lock(threading.RLock())
+    with tqdm(total=1, file=sys.stderr, leave=False, bar_format="{n}/{total} {bar:24} {desc}") as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.set_description_str(what)
+
+        yield show
+
+
+def print_json(document: Any) -> None:
+    """The whole of stdout, for programs."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,87 @@
+"""Figures of a dataset: sizes, channel means, class counts and the mean shape of points, of records that were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Mean and standard deviation of each image channel over all pixels that were read, as `Normalize` takes them.
+
+    Attributes:
+        mean: of [0, 1] values.
+        std: of [0, 1] values; of all pixels, not a mean over images.
+        stage: the stage that they are of, the one whose result `Normalize` would get.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    stage: str
+
+    @property
+    def line(self) -> str:
+        """The transform, ready to paste."""
+        return f"Normalize(mean={_numbers(self.mean)}, std={_numbers(self.std)})"
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """How often each class is there.
+
+    Attributes:
+        key: `label` of a record, or `labels` of its objects.
+        names: of the classes; the number as text where a class has no name.
+        counts: one for each name; 0 for a class that was not met.
+        of_all: whether they are of all records (from the index) and not of those that were read.
+    """
+
+    key: str
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    of_all: bool
+
+
+@dataclass(frozen=True)
+class MeanShape:
+    """The mean of landmarks after generalised Procrustes alignment: moved, scaled and turned onto each other.
+
+    Attributes:
+        points: (K, 2), centred on 0, of centroid size 1, y down, upright as the records are on average.
+        spread: (K,), root mean square distance of the aligned points from their mean, in the same unit.
+        count: shapes that it is of.
+    """
+
+    points: np.ndarray
+    spread: np.ndarray
+    count: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Figures of the records that were read.
+
+    Attributes:
+        read: how many were read.
+        total: how many there are.
+        failures: what went wrong with those that could not be read.
+        sizes: (n, 2), height and width of the images as loaded, pixels; empty without images.
+        channels: of the images; None without images, or with images of several channel counts.
+        classes: None without labels.
+        shape: None without landmarks, or where their number differs.
+    """
+
+    read: int
+    total: int
+    failures: tuple[str, ...]
+    sizes: np.ndarray
+    channels: Channels | None
+    classes: ClassCounts | None
+    shape: MeanShape | None
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    inner = ", ".join(f"{value:.4f}" for value in values)
+    return f"({inner},)" if len(values) == 1 else f"({inner})"
