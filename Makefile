@@ -29,7 +29,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/pages.py
+	$(BIN)/zensical build --strict
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/core.py

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datakit.derived import Concat, Mapped, Subset
     from datakit.files import Remote, ensure
     from datakit.loader import Loader
+    from datakit.report.show import show
     from datakit.sampling import Key, KeySampler
     from datakit.tables import read_table
 
@@ -33,6 +34,7 @@ _HOME = {
     "find": "catalog",
     "names": "catalog",
     "read_table": "tables",
+    "show": "report.show",
 }
 _MODULES = ("collate", "errors", "testing", "transforms", "vision")
 
@@ -52,6 +54,7 @@ __all__ = [
     "find",
     "names",
     "read_table",
+    "show",
     "testing",
     "transforms",
     "vision",

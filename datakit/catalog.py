@@ -17,7 +17,13 @@ BUILT_IN = {
 
 
 def names() -> list[str]:
-    """The names that `find` knows, sorted."""
+    """The names that `find` knows, sorted.
+
+    Examples:
+        >>> import datakit
+        >>> "faces" in datakit.names()
+        True
+    """
     return sorted(targets())
 
 
@@ -27,6 +33,14 @@ def find(name: str) -> Any:
     Raises:
         UnknownNameError: with the nearest name.
         DatakitError: where an entry point does not import.
+
+    Examples:
+        >>> import datakit
+        >>> datakit.find("faces").__name__
+        'FaceLandmarks'
+        >>> datakit.find("face")
+        Traceback (most recent call last):
+        datakit.errors.UnknownNameError: unknown dataset 'face'; did you mean 'faces'?
     """
     known = targets()
     if name not in known:

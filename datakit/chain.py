@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from datakit import probe
 from datakit.errors import SampleError
 from datakit.foreign import at_border, seeded
 from datakit.sampling import global_generator
@@ -29,6 +30,15 @@ class Compose:
 
     Raises:
         SampleError: where a step fails; its `stage` is the `repr` of that step.
+
+    Examples:
+        >>> from datakit.transforms import Compose, RandomCrop, Rescale, ToTensor
+        >>> from datakit.vision import FaceLandmarks
+        >>> chain = Compose([Rescale(64), RandomCrop(56), ToTensor()])
+        >>> chain
+        Compose([Rescale(64), RandomCrop(56), ToTensor()])
+        >>> tuple(chain(FaceLandmarks.synthetic(n=4)[0])["image"].shape)
+        (3, 56, 56)
     """
 
     def __init__(self, transforms: Iterable[Transform]) -> None:
@@ -66,6 +76,9 @@ def apply(transform: Transform, sample: Any, rng: np.random.Generator | None) ->
     Raises:
         SampleError: whatever went wrong, with the step's `repr` as its stage.
     """
+    recorder = probe.recorder
+    if recorder is not None:
+        recorder.enter(transform)
     try:
         if takes_generator(transform):
             result = transform(sample, rng=rng if rng is not None else global_generator())
@@ -76,6 +89,9 @@ def apply(transform: Transform, sample: Any, rng: np.random.Generator | None) ->
             raise TypeError("returned None; a transform returns the sample")
     except Exception as error:
         raise SampleError.of(error, stage=name_of(transform)) from error
+    finally:
+        if recorder is not None:
+            recorder.leave()
     return result
 
 

@@ -25,6 +25,14 @@ def stack(samples: Sequence[Any]) -> Any:
 
     Raises:
         CollateError: naming the key and the samples, where shapes, dtypes or keys differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit import collate
+        >>> samples = [{"landmarks": np.zeros((68, 2), np.float32), "path": f"{n}.jpg"} for n in range(3)]
+        >>> batch = collate.stack(samples)
+        >>> batch["landmarks"].shape, batch["path"]
+        (torch.Size([3, 68, 2]), ['0.jpg', '1.jpg', '2.jpg'])
     """
     return _collate(samples, _stack_values)
 
@@ -37,6 +45,13 @@ def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
 
     Raises:
         CollateError: where the number of axes or the dtypes differ.
+
+    Examples:
+        >>> import torch
+        >>> from datakit import collate
+        >>> batch = collate.pad([{"tokens": torch.tensor([5, 6, 7])}, {"tokens": torch.tensor([8])}])
+        >>> batch["tokens"].tolist(), batch["length"].tolist()
+        ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
     batch: Sample = _collate(samples, lambda values, where: _pad_values(values, value))
     main = next((key for key in SEQUENCES if isinstance(batch, dict) and key in batch), None)
@@ -56,6 +71,14 @@ def detection(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[
 
     Raises:
         CollateError: for a sample without `image` or `boxes`, or one that `ToTensor` has not seen.
+
+    Examples:
+        >>> import torch
+        >>> from datakit import collate
+        >>> sample = {"image": torch.zeros(3, 8, 9), "boxes": torch.tensor([[0.0, 0.0, 4.0, 4.0]]), "path": "1.png"}
+        >>> images, targets = collate.detection([sample, sample])
+        >>> images[0].shape, list(targets[0])
+        (torch.Size([3, 8, 9]), ['boxes'])
     """
     for sample in samples:
         missing = {"image", "boxes"} - sample.keys()

@@ -69,6 +69,14 @@ class Columns(_Shareable):
 
     Raises:
         ValueError: for columns of different lengths, or one that NumPy can hold only as objects.
+
+    Examples:
+        >>> from datakit import Columns
+        >>> columns = Columns(file=["a.png", "b.png"], label=[1, 0])
+        >>> len(columns), columns.names
+        (2, ('file', 'label'))
+        >>> columns[1].file, columns[1].label
+        ('b.png', 0)
     """
 
     def __init__(self, **columns: Any) -> None:

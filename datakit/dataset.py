@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch.utils.data
 
+from datakit import probe
 from datakit.chain import Transform, apply, steps, trace
 from datakit.columns import Columns, Record
 from datakit.errors import SampleError, UnknownNameError
@@ -69,6 +70,22 @@ class Dataset(torch.utils.data.Dataset[Any]):
         MissingDataError: what the dataset needs is not below `root`.
         CorruptDataError: an index file is not what it should be.
         UnknownNameError: for a split that the dataset does not have.
+
+    Examples:
+        >>> from datakit import Columns, Dataset
+        >>> class Squares(Dataset):
+        ...     '''Numbers and their squares.'''
+        ...
+        ...     def index(self):
+        ...         return Columns(number=range(5))
+        ...
+        ...     def load(self, record):
+        ...         return {"number": record.number, "square": record.number**2}
+        >>> squares = Squares("data")
+        >>> squares
+        Squares('data'): 5 records
+        >>> squares[3]
+        {'index': 3, 'number': 3, 'square': 9}
     """
 
     remotes: ClassVar[tuple[Remote, ...]] = ()
@@ -104,7 +121,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     @classmethod
     def synthetic(cls, n: int = 64, *, seed: int = 0, **options: Any) -> Self:
-        """The dataset over a synthetic copy of `n` records, written once to the cache; `options` as for `cls`."""
+        """The dataset over a synthetic copy of `n` records, written once to the cache; `options` as for `cls`.
+
+        Examples:
+            >>> from datakit.vision import FaceLandmarks
+            >>> len(FaceLandmarks.synthetic(n=4))
+            4
+        """
         return cls(synthetic_root(cls, n, seed), **options)
 
     def __len__(self) -> int:
@@ -140,7 +163,19 @@ class Dataset(torch.utils.data.Dataset[Any]):
             return sample
 
     def trace(self, key: int | Key) -> Iterator[tuple[str, Any]]:
-        """The sample as loaded and after every transform: (name of the stage, sample)."""
+        """The sample as loaded and after every transform: (name of the stage, sample).
+
+        Examples:
+            >>> from datakit import Key
+            >>> from datakit.transforms import Compose, Rescale, ToTensor
+            >>> from datakit.vision import FaceLandmarks
+            >>> faces = FaceLandmarks.synthetic(n=4, transform=Compose([Rescale(64), ToTensor()]))
+            >>> for stage, sample in faces.trace(Key(seed=0, epoch=0, index=1)):
+            ...     print(stage, tuple(sample["image"].shape))
+            loaded (389, 209, 3)
+            Rescale(64) (119, 64, 3)
+            ToTensor() (3, 119, 64)
+        """
         rng = key.generator() if isinstance(key, Key) else None
         index = self.position(key.index if isinstance(key, Key) else key)
         with self._placing(index):
@@ -166,7 +201,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return other
 
     def as_tuple(self, *keys: str) -> AsTuple:
-        """The same samples as tuples of these keys, for code that wants `(x, y)`."""
+        """The same samples as tuples of these keys, for code that wants `(x, y)`.
+
+        Examples:
+            >>> from datakit import Mapped
+            >>> Mapped([{"x": 1, "y": 2}, {"x": 3, "y": 4}]).as_tuple("x", "y")[1]
+            (3, 4)
+        """
         from datakit.derived import AsTuple  # which is a Dataset itself
 
         return AsTuple(self, keys)
@@ -201,10 +242,16 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return position % len(self)
 
     def _loaded(self, index: int, rng: np.random.Generator | None) -> Any:
+        recorder = probe.recorder
+        if recorder is not None:
+            recorder.enter("load")
         try:
             sample = self.read(index, rng)
         except Exception as error:
             raise SampleError.of(error, stage="loading") from error
+        finally:
+            if recorder is not None:
+                recorder.leave()
         if isinstance(sample, dict):
             sample = {"index": index, **sample}
             if "path" not in sample and (path := self.path_of(index)) is not None:

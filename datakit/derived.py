@@ -40,6 +40,13 @@ class Subset(Derived):
 
     Raises:
         IndexError: for an index outside the dataset.
+
+    Examples:
+        >>> from datakit import Mapped, Subset
+        >>> numbers = Mapped([{"number": n} for n in range(10)])
+        >>> part = Subset(numbers, [7, 2])
+        >>> [sample["number"] for sample in part]
+        [7, 2]
     """
 
     def __init__(
@@ -82,6 +89,12 @@ class Concat(Derived):
 
     Raises:
         ValueError: for no datasets at all.
+
+    Examples:
+        >>> from datakit import Concat, Mapped
+        >>> both = Concat([Mapped([{"number": 1}]), Mapped([{"number": 2}, {"number": 3}])])
+        >>> len(both), both[2]["number"]
+        (3, 3)
     """
 
     def __init__(self, datasets: Iterable[Dataset], transform: Transform | None = None) -> None:
@@ -136,6 +149,13 @@ class Mapped(Derived):
 
     Raises:
         TypeError: where `foreign` has no length or cannot be indexed.
+
+    Examples:
+        >>> from datakit import Mapped
+        >>> pairs = [(1.5, 0), (2.5, 1)]  # or a dataset of torchvision: Mapped(Flowers102("data"), ...)
+        >>> dataset = Mapped(pairs, lambda pair: {"value": pair[0], "label": pair[1]})
+        >>> dataset[1]
+        {'index': 1, 'value': 2.5, 'label': 1}
     """
 
     def __init__(

@@ -58,6 +58,15 @@ class SampleError(DatakitError, ValueError):
         path: the file behind the record, where there is one.
         stage: what was being done: `loading`, or the `repr` of a transform.
         cause: what went wrong, with the type of the original error.
+
+    Examples:
+        >>> from datakit import Mapped
+        >>> from datakit.errors import SampleError
+        >>> try:
+        ...     Mapped([1, 2, 3], lambda number: 1 / (number - 2))[1]
+        ... except SampleError as error:
+        ...     print(error)
+        Mapped[1]: ZeroDivisionError: division by zero (loading)
     """
 
     def __init__(

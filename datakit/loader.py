@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils.data import DataLoader
@@ -20,6 +20,7 @@ from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart
 from datakit.derived import Mapped
 from datakit.errors import (
     CorruptDataError,
+    DatakitError,
     ReproducibilityError,
     SampleError,
     StateError,
@@ -31,6 +32,7 @@ from datakit.sampling import Key, KeySampler
 
 _STATE_VERSION = 1
 _CHECK_SAMPLES, _CHECK_SECONDS = 16, 0.25
+_NEED_WORKERS = {"prefetch_factor", "persistent_workers", "multiprocessing_context"}
 _DECIDED_HERE = {"sampler", "batch_sampler", "generator", "in_order"}
 
 
@@ -72,6 +74,15 @@ class Loader(DataLoader[Any]):
         CollateError: while iterating, for samples that do not fit into one batch.
         WorkerError: while iterating, when a worker dies, hangs or cannot be started.
         ReproducibilityError: at the first pass, for a transform that is not a function of the key.
+
+    Examples:
+        >>> from datakit import Loader
+        >>> loader = Loader([{"number": n} for n in range(10)], batch_size=4)
+        >>> for batch in loader:
+        ...     print(batch["number"].tolist())
+        [0, 1, 2, 3]
+        [4, 5, 6, 7]
+        [8, 9]
     """
 
     def __init__(
@@ -100,6 +111,7 @@ class Loader(DataLoader[Any]):
             raise ValueError(f"seed is an int and max_bad at least 0, got seed={seed!r}, max_bad={max_bad!r}")
         if num_workers and timeout <= 0:
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
+        self._options, self._collate = dict(options), collate_fn or collate.stack
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
         self.keys = KeySampler(self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size)
         self.keys.key_type = LoaderKey
@@ -116,7 +128,7 @@ class Loader(DataLoader[Any]):
             sampler=self.keys,
             drop_last=drop_last,
             num_workers=num_workers,
-            collate_fn=Collator(self.records, collate_fn or collate.stack, on_error),  # type: ignore[arg-type]
+            collate_fn=Collator(self.records, self._collate, on_error),  # type: ignore[arg-type]
             generator=torch.Generator(),  # so that a pass draws nothing from torch's global generator
             worker_init_fn=WorkerStart(options.pop("worker_init_fn", None), options.get("multiprocessing_context")),
             **options,
@@ -143,11 +155,67 @@ class Loader(DataLoader[Any]):
         self._passes += 1
         return Pass(self, self._packets(), self._passes, epoch, start)
 
+    def with_workers(
+        self, num_workers: int, *, start_method: str | None = None, batch_size: int | None = None
+    ) -> Self:
+        """The same stream from where this loader is, by another number of workers.
+
+        Everything else is as it was given to this loader; options that need workers (`prefetch_factor`,
+        `persistent_workers`, `multiprocessing_context`) rest while there are none.
+
+        Args:
+            num_workers: worker processes; 0 reads in this process.
+            start_method: of the workers: `fork`, `spawn` or `forkserver`; by default as this loader's.
+            batch_size: samples a batch; by default as this loader's.
+
+        Raises:
+            DatakitError: for a subclass with a constructor of its own, of which nobody knows how it is called.
+        """
+        cls = type(self)
+        if cls.__init__ is not Loader.__init__:
+            raise DatakitError(
+                f"{cls.__name__} has a constructor of its own and cannot be made anew with {num_workers} workers; "
+                f"measure it with its own {self.num_workers}"
+            )
+        context = start_method or self._options.get("multiprocessing_context")
+        options = {**self._options, "multiprocessing_context": context}
+        other = cls(
+            self.records,
+            int(self.batch_size or 1) if batch_size is None else batch_size,
+            seed=self.seed,
+            shuffle=self.keys.shuffle,
+            drop_last=self.drop_last,
+            num_workers=num_workers,
+            collate_fn=self._collate,
+            rank=self.keys.rank,
+            world_size=self.keys.world_size,
+            on_error=self.on_error,
+            max_bad=self.max_bad,
+            verify=self.verify,
+            timeout=self.patience,
+            **{key: value for key, value in options.items() if num_workers or key not in _NEED_WORKERS},
+        )
+        other._options = options
+        other._next = other._at = self._at
+        return other
+
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is: small and plain.
 
         It counts the samples that the loops of all ranks have received, not what workers have fetched ahead. Ranks that
         have made the same number of steps have the same state.
+
+        Examples:
+            >>> from datakit import Loader
+            >>> records = [{"number": n} for n in range(10)]
+            >>> loader = Loader(records, batch_size=4)
+            >>> for batch in loader:
+            ...     state = loader.state_dict()
+            ...     break
+            >>> resumed = Loader(records, batch_size=3)
+            >>> resumed.load_state_dict(state)
+            >>> next(iter(resumed))["number"].tolist()
+            [4, 5, 6]
         """
         epoch, samples = self._at
         self._fingerprint = self._fingerprint or self.records.fingerprint()

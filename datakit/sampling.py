@@ -37,6 +37,12 @@ class Key(NamedTuple):
         seed: the seed of the run.
         epoch: the pass over the data, from 0.
         index: the record's index in the dataset.
+
+    Examples:
+        >>> from datakit import Key
+        >>> one, other = Key(seed=0, epoch=3, index=17), Key(seed=0, epoch=3, index=17)
+        >>> one.generator().random() == other.generator().random()
+        True
     """
 
     seed: int
@@ -65,6 +71,14 @@ class KeySampler(Sampler[Key]):
 
     Raises:
         ValueError: for a rank outside the world.
+
+    Examples:
+        >>> from datakit import KeySampler
+        >>> keys = KeySampler(5, seed=0, shuffle=True)
+        >>> sorted(key.index for key in keys)
+        [0, 1, 2, 3, 4]
+        >>> list(KeySampler(5, rank=1, world_size=2))
+        [Key(seed=0, epoch=0, index=1), Key(seed=0, epoch=0, index=3)]
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def read_table(
     delimiter: str = ",",
     extra: Literal["error", "ignore"] = "error",
 ) -> pd.DataFrame:
-    """Read a CSV file whose first line names its columns.
+    r"""Read a CSV file whose first line names its columns.
 
     Nothing is guessed: a `str` cell stays as it is (`NA`, `007` and the empty cell too), an `int` or `float` cell is a
     finite number as Python writes it. UTF-8, with or without a byte order mark; quotes as in RFC 4180, with line breaks
@@ -60,6 +60,18 @@ def read_table(
         CorruptDataError: with file, line (the header is line 1) and column: a column is missing, unexpected or there
             twice, a row has too many or too few cells, a cell is no number, a quote is not closed, a line or cell is
             too long, there is a NUL byte or another encoding, the file is empty.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from datakit import read_table
+        >>> _ = Path("list.csv").write_text("file,year\n007.png,1911\nNA.png,1912\n")
+        >>> table = read_table("list.csv", columns={"file": str, "year": int})
+        >>> table["file"].tolist(), table["year"].tolist()
+        (['007.png', 'NA.png'], [1911, 1912])
+        >>> _ = Path("list.csv").write_text("file,year\n1.png,unknown\n")
+        >>> read_table("list.csv", columns={"file": str, "year": int})
+        Traceback (most recent call last):
+        datakit.errors.CorruptDataError: list.csv: line 2, column 'year': 'unknown' is not a whole number below 2**63
     """
     import pandas as pd
 

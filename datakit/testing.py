@@ -41,6 +41,14 @@ def assert_sample(sample: Any) -> None:
 
     Raises:
         AssertionError: naming the key and what was found.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.testing import assert_sample
+        >>> assert_sample({"image": np.zeros((8, 9, 3), np.uint8), "label": 1})
+        >>> assert_sample({"boxes": np.zeros((2, 4))})
+        Traceback (most recent call last):
+        AssertionError: sample['boxes'] is not what datakit.sample says: ndarray float64 (2, 4)
     """
     _check(isinstance(sample, dict), f"a sample is a dict, got {type(sample).__name__}")
     for key, value in sample.items():
@@ -58,6 +66,11 @@ def assert_dataset(dataset: Dataset, indices: range | None = None) -> None:
 
     Raises:
         AssertionError: saying which promise is not kept, and where.
+
+    Examples:
+        >>> from datakit.testing import assert_dataset
+        >>> from datakit.vision import FaceLandmarks
+        >>> assert_dataset(FaceLandmarks.synthetic(n=4))
     """
     _check(len(dataset) > 0, f"{dataset!r} has no records")
     for index in indices if indices is not None else range(len(dataset)):
@@ -86,6 +99,11 @@ def assert_one_stream(
 
     Raises:
         AssertionError: naming the first difference.
+
+    Examples:
+        >>> from datakit import Mapped
+        >>> from datakit.testing import assert_one_stream
+        >>> assert_one_stream(Mapped([{"number": n} for n in range(6)]), workers=(0, 1))
     """
     truth = None
     for num_workers in workers:

@@ -1,20 +1,18 @@
-import io
 import multiprocessing
-import re
 import time
+from statistics import median
 
-import numpy as np
+import psutil
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
-from datakit import Loader, Mapped, bench, collate
-from datakit.bench import Measurement, default_workers, measure, remade, usable_cores
-from datakit.errors import DatakitError, SampleError
-from datakit.report.plot import draw_bench
-from datakit.report.terminal import about_bench, bench_json, bench_lines
-from datakit.targets import Target
+from datakit import Loader, Mapped, collate
+from datakit.bench import Configuration, default_workers, measure, remade
+from datakit.bench.loaders import at_epoch, configurations, maker
+from datakit.bench.timing import _length, timed
+from datakit.bench.usage import MemoryWatch
+from datakit.errors import DatakitError, SampleError, UnknownNameError
 
 
 class Slow:
@@ -44,7 +42,7 @@ class OwnLoader(DataLoader):
 
 
 def test_figures_of_a_known_loader():
-    (measured,) = measure(Mapped(Slow(n=20, seconds=0.005)), workers=[0], batch_size=4, repeats=3)
+    (measured,) = measure(Mapped(Slow(n=20, seconds=0.005)), workers=[0], batch_sizes=[4], repeats=3)
     assert (measured.workers, measured.samples, measured.batches) == (0, 20, 5)
     assert measured.slowest <= measured.samples_per_second <= measured.fastest
     assert 20 < measured.fastest <= 200
@@ -53,7 +51,7 @@ def test_figures_of_a_known_loader():
 
 def test_the_figure_is_that_of_a_plain_loop():
     dataset = Mapped(Slow(n=40, seconds=0.005))
-    (measured,) = measure(dataset, workers=[0], batch_size=8, repeats=3)
+    (measured,) = measure(dataset, workers=[0], batch_sizes=[8], repeats=3)
     start = time.perf_counter()
     for _ in Loader(dataset, 8, verify=False):
         pass
@@ -63,14 +61,15 @@ def test_the_figure_is_that_of_a_plain_loop():
 def test_workers_take_turns_and_the_first_round_does_not_count():
     seen, made = [], []
 
-    def make(count):
-        made.append(count)
+    def make(wanted):
+        made.append(wanted.workers)
         return Loader(Slow(n=4, seconds=0), 2)
 
     measured = measure(
-        make, workers=[0, 1, 2], repeats=2, progress=lambda count, done, total: seen.append((count, done, total))
+        make, workers=[0, 1, 2], repeats=2, progress=lambda what, done, total: seen.append((what, done, total))
     )
-    assert [count for count, _, _ in seen] == made == [2, 1, 0, 0, 1, 2, 2, 1, 0]
+    assert made == [2, 1, 0, 0, 1, 2, 2, 1, 0]
+    assert [what for what, _, _ in seen][:3] == ["2 workers", "1 worker", "0 workers"]
     assert [(done, total) for _, done, total in seen] == [(done, 9) for done in range(9)]
     assert [one.workers for one in measured] == [0, 1, 2]
 
@@ -111,19 +110,123 @@ def test_a_slow_first_round_leaves_no_trace():
 
 
 def test_part_of_an_epoch_leaves_no_workers_behind():
-    measured = measure(Mapped(Slow(n=64, seconds=0)), workers=[1, 0], batch_size=2, repeats=1, batches=3)
+    measured = measure(Mapped(Slow(n=64, seconds=0)), workers=[1, 0], batch_sizes=[2], repeats=1, batches=3)
     assert [(one.samples, one.batches) for one in measured] == [(6, 3), (6, 3)]
     assert multiprocessing.active_children() == []
 
 
-def test_start_methods():
+def test_start_methods_take_effect():
     dataset = Mapped(Slow())
-    measured = measure(dataset, workers=[0, 1], repeats=1, start_method="fork")
-    assert [one.samples for one in measured] == [12, 12]
+    measured = measure(dataset, workers=[0, 1], repeats=1, start_methods=["fork"])
+    assert [(one.workers, one.start_method, one.samples) for one in measured] == [(0, None, 12), (1, "fork", 12)]
     for source in (dataset, Loader(dataset, 4), DataLoader(dataset, 4)):
-        make = bench._maker(source, 4, 0, "spawn")
-        assert make(2).multiprocessing_context.get_start_method() == "spawn"
-        assert make(0).multiprocessing_context is None
+        make = maker(source, 0)
+        assert make(Configuration(2, 4, "spawn")).multiprocessing_context.get_start_method() == "spawn"
+        assert make(Configuration(0, 4)).multiprocessing_context is None
+
+
+def test_the_sweep_is_a_product_in_which_no_workers_come_once():
+    wanted = configurations(Mapped(Slow()), [0, 2], [4, 8], ["fork", "spawn"])
+    assert wanted == [
+        Configuration(0, 4),
+        Configuration(2, 4, "fork"),
+        Configuration(2, 4, "spawn"),
+        Configuration(0, 8),
+        Configuration(2, 8, "fork"),
+        Configuration(2, 8, "spawn"),
+    ]
+    measured = measure(Mapped(Slow()), workers=[0, 1], batch_sizes=[4, 6], repeats=1)
+    assert [(one.workers, one.batch_size, one.batches) for one in measured] == [
+        (0, 4, 3),
+        (1, 4, 3),
+        (0, 6, 2),
+        (1, 6, 2),
+    ]
+    with pytest.raises(UnknownNameError, match="did you mean 'fork'"):
+        configurations(Mapped(Slow()), [1], None, ["frok"])
+
+
+def test_a_loader_keeps_its_batch_size():
+    for loader in (Loader(Slow(), 4), DataLoader(Slow(), 4)):
+        assert configurations(loader, [0], [4], None) == [Configuration(0, 4)]
+        with pytest.raises(DatakitError, match=r"its own batch size, here 4; others, such as 8"):
+            measure(loader, workers=[0], batch_sizes=[4, 8])
+
+
+def test_waits_and_first_batch_are_told_apart():
+    class First(Slow):
+        def __getitem__(self, index):
+            time.sleep(0.2 if index == 0 else 0.02)
+            return {"x": index}
+
+    (measured,) = measure(DataLoader(First(n=8), 2), workers=[0], repeats=2)
+    assert 0.2 <= measured.first_batch < 0.3
+    assert 0.04 <= measured.wait_p50 <= measured.wait_p95 < 0.15
+    assert len(measured.rates) == 2
+    assert (min(measured.rates), max(measured.rates)) == (measured.slowest, measured.fastest)
+
+
+def test_a_step_is_slept_and_its_waiting_is_known():
+    loader = DataLoader(Slow(n=10, seconds=0.03), 1)
+    (measured,) = measure(loader, workers=[0], repeats=2, step=0.03)
+    assert measured.fed.step == 0.03
+    assert measured.fed.waiting == pytest.approx(0.5, abs=0.08)  # half of it in the dataset, half in the step
+    assert 12 < measured.fed.samples_per_second < 1 / 0.06
+    assert measured.samples_per_second > 1.5 * measured.fed.samples_per_second
+    assert not measured.fed.is_enough
+    (fast,) = measure(DataLoader(Slow(n=5, seconds=0), 1), workers=[0], repeats=3, step=0.1)
+    assert fast.fed.is_enough
+    with pytest.raises(ValueError, match="step above 0"):
+        measure(loader, step=-1.0)
+
+
+class Spins(Slow):
+    def __getitem__(self, index):
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+        return index
+
+
+@pytest.mark.parametrize("method", [None, "spawn", "forkserver"])
+def test_cpu_of_workers_is_counted_until_they_end(method):
+    loader = DataLoader(Spins(n=20), 2, num_workers=1, multiprocessing_context=method)
+    before = time.perf_counter()
+    one = timed(loader, None)
+    assert one.cpu_share * (time.perf_counter() - before) >= 0.4 * 0.95  # 20 times 20 ms
+    assert multiprocessing.active_children() == []
+
+
+def test_memory_of_workers_is_counted_during_the_warm_up_only(monkeypatch):
+    read = []
+
+    class Watched(MemoryWatch):
+        def __call__(self, iterator, batches):
+            super().__call__(iterator, batches)
+            read.append(batches)
+
+    monkeypatch.setattr("datakit.bench.sweep.MemoryWatch", Watched)
+    none, one = measure(Mapped(Hoards(n=8)), workers=[0, 1], batch_sizes=[1], repeats=2)
+    assert read == [*range(1, 9), *range(1, 9)]
+    assert one.private >= 60e6  # what a worker took for itself
+    assert none.private >= psutil.Process().memory_full_info().uss * 0.5
+    assert one.shared > 0
+
+
+class Hoards(Slow):
+    def __getitem__(self, index):
+        self.hoard = b"x" * 60_000_000
+        return {"x": index}
+
+
+def test_readings_at_powers_of_two(monkeypatch):
+    at = []
+    monkeypatch.setattr("datakit.bench.usage._memory", lambda process: at.append(process) or (3, 2))
+    watch = MemoryWatch()
+    for batches in range(1, 20):
+        watch(iter([]), batches)
+    assert len(at) == 5
+    assert (watch.private, watch.shared) == (3, 2)
 
 
 def test_any_dataloader_can_be_measured():
@@ -134,6 +237,8 @@ def test_any_dataloader_can_be_measured():
     ]
     (stream,) = measure(DataLoader(Stream(), batch_size=4), workers=[0], repeats=1)
     assert (stream.samples, stream.batches) == (10, 3)
+    (single,) = measure(DataLoader(Slow(n=7, seconds=0), None), workers=[0], repeats=1)
+    assert (single.samples, single.batches) == (7, 7)
     (own,) = measure(OwnLoader("mine"), repeats=1)
     assert (own.workers, own.samples) == (0, 8)
     with pytest.raises(DatakitError, match="OwnLoader .* measure it with its own 0"):
@@ -173,9 +278,9 @@ def test_a_plain_dataloader_is_made_anew():
         assert [batch.tolist() if torch.is_tensor(batch) else batch for batch in other] == [
             batch.tolist() if torch.is_tensor(batch) else batch for batch in loader
         ]
-    assert bench._length([torch.zeros(4, 2), torch.zeros(4)]) == 4
-    assert bench._length(([torch.zeros(3, 2, 2)] * 5, [{}] * 5)) == 5
-    assert bench._length({"a": {"b": torch.zeros(6)}}) == 6
+    assert _length([torch.zeros(4, 2), torch.zeros(4)]) == 4
+    assert _length(([torch.zeros(3, 2, 2)] * 5, [{}] * 5)) == 5
+    assert _length({"a": {"b": torch.zeros(6)}}) == 6
 
 
 def test_bad_records_empty_loaders_and_bad_counts_are_errors():
@@ -194,56 +299,59 @@ def test_default_workers(cores, expected):
     assert default_workers(cores) == expected
 
 
-V1 = "cpu,cpuacct"
+def test_a_loader_with_other_workers_goes_on_with_the_same_stream():
+    loader = Loader(Slow(n=12, seconds=0), 2, seed=5, shuffle=True, collate_fn=list, num_workers=1, prefetch_factor=3)
+    rest = iter(loader)
+    next(rest)
+    other = loader.with_workers(0, batch_size=4)
+    assert other.state_dict() == loader.state_dict()
+    assert (other.num_workers, other.batch_size, other.prefetch_factor) == (0, 4, None)
+    assert [s["index"] for batch in other for s in batch] == [s["index"] for batch in rest for s in batch]
+    again = other.with_workers(2, start_method="spawn")
+    assert (again.prefetch_factor, again.multiprocessing_context.get_start_method()) == (3, "spawn")
+    assert loader.multiprocessing_context is None
 
 
-@pytest.mark.parametrize(
-    ("own", "files", "expected"),
-    [
-        ("0::/a/b\n", {"a/b/cpu.max": "max 100000"}, 8),
-        ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "300000 100000"}, 3),
-        ("0::/a/b\n", {"cpu.max": "150000 100000"}, 2),
-        ("0::/not/here\n", {"cpu.max": "50000 100000"}, 1),
-        ("4:cpu,cpuacct:/x\n0::/\n", {f"{V1}/x/cpu.cfs_quota_us": "400", f"{V1}/x/cpu.cfs_period_us": "100"}, 4),
-        ("1:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
-        ("", {}, 8),
-    ],
-)  # fmt: skip
-def test_cores_follow_affinity_and_quota(tmp_path, monkeypatch, own, files, expected):
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
-    for name, text in files.items():
-        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "groups" / name).write_text(text + "\n")
-    (tmp_path / "own").write_text(own)
-    assert usable_cores(tmp_path / "groups", tmp_path / "own") == expected
+def test_a_subclass_is_made_anew_where_its_constructor_is_the_loaders():
+    class Same(Loader):
+        pass
+
+    class Other(Loader):
+        def __init__(self, n):
+            super().__init__(Slow(n=n), 2)
+
+    assert type(Same(Slow(), 2).with_workers(1)) is Same
+    with pytest.raises(DatakitError, match="Other has a constructor of its own"):
+        Other(3).with_workers(1)
 
 
-MEASURED = [
-    Measurement(0, 69, 3, 151.26, 140.1, 155.9, 0.2),
-    Measurement(1, 69, 3, 162.0, 120.0, 163.0, 0.25),
-    Measurement(2, 69, 3, 1283.4, 1270.0, 1310.0, 0.3),
-]
+@pytest.fixture
+def one_thread():
+    """Threads of torch that wait for a core burn the cores of others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
-def test_the_table_and_the_json():
-    lines = bench_lines(MEASURED)
-    assert re.split(r" {2,}", lines[1].strip()) == ["0", "151.3", "140.1 … 155.9", "0.20 s"]
-    assert len({line.index(" s", 20) for line in lines[1:]}) == 1
-    assert "1,283" in lines[3]
-    target = Target("faces", Mapped(Slow()))
-    assert "69 samples in 3 batches a pass, median of 3 passes" in about_bench(target, MEASURED, 3)[-1]
-    document = bench_json(target, MEASURED, 3, None)
-    assert document["measurements"][1]["samples_per_second"] == 162.0
-    assert document["cores"] >= 1
+@pytest.mark.benchmark
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_figure_agrees_with_a_plain_loop_within_5_per_cent(faces, workers, monkeypatch, one_thread):
+    from datakit.transforms import Compose, RandomCrop, Rescale, ToTensor
 
+    dataset = faces.with_transform(Compose([Rescale(256), RandomCrop(224), ToTensor()]))
+    monkeypatch.setattr("datakit.bench.sweep.at_epoch", lambda loader, turn: at_epoch(loader, 1))  # the same samples
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_the_plot(ending):
-    contents = draw_bench(MEASURED, f"x.{ending}", title="faces", subtitle="one\n" + "two " * 60)
-    assert contents.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending])
-    if ending == "png":
-        pixels = np.asarray(Image.open(io.BytesIO(contents)).convert("RGB"))
-        assert pixels.shape == (720, 1152, 3)
-        accent = (np.abs(pixels.astype(int) - (0x0B, 0x6E, 0x69)).sum(2) < 30).sum()
-        assert accent > 500
-        assert (pixels[:, -3:] == 255).all()  # nothing runs out of the picture
+    def plain(epoch):
+        loader = Loader(dataset, 16, shuffle=True, num_workers=workers, verify=False)
+        loader.load_state_dict({**loader.state_dict(), "epoch": epoch})
+        start = time.perf_counter()
+        samples = sum(len(batch["image"]) for batch in loader)
+        return samples / (time.perf_counter() - start)
+
+    ours, loops = [], []
+    for _ in range(20):  # in turns, and compared pair by pair: neighbours see the same machine
+        (measured,) = measure(dataset, workers=[workers], batch_sizes=[16], repeats=1)
+        ours += measured.rates
+        loops.append(plain(1))
+    assert median(a / b for a, b in zip(ours, loops, strict=True)) == pytest.approx(1, rel=0.05)

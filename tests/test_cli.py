@@ -14,6 +14,7 @@ from PIL import Image
 
 import datakit
 from datakit.cli import command
+from datakit.cli.bench import duration
 from datakit.cli.output import progress
 
 SMALL = ["-t", "Rescale((32, 32))", "-t", "ToTensor"]
@@ -190,7 +191,10 @@ def test_errors_are_one_clean_message(here, arguments, code, message):
 
 
 def test_a_loader_brings_its_batch_size(module):
-    assert "--batch-size goes with a dataset" in run("bench", f"{module}:loader", "--batch-size", 3, code=2).stderr
+    arguments = ["bench", f"{module}:loader", "--workers", "0", "--repeats", 1, "--no-stages", "--batch-size"]
+    assert "brings its own batch size, 3; another --batch-size goes with a dataset" in run(*arguments, 4, code=2).stderr
+    assert "brings its own batch size, 3" in run(*arguments, "3,6", code=2).stderr
+    run(*arguments, 3)
 
 
 def test_errors_of_other_peoples_code_say_where_and_how_to_see_more(module, monkeypatch):
@@ -223,21 +227,82 @@ def test_colour_only_where_it_is_wanted(monkeypatch):
 # --- bench
 
 
-def test_bench_prints_a_table_and_draws_it(here):
+def test_bench_prints_tables_and_draws_them(here):
     result = run("bench", *SYNTHETIC, *SMALL, "--workers", "0,1", "--repeats", 1, "--batch-size", 4, "--plot", "b.png")
     lines = result.stdout.splitlines()
     assert "8 samples in 2 batches a pass, one pass, after a warm-up" in lines[2]
     assert [line.split()[0] for line in lines[4:7]] == ["workers", "0", "1"]
+    assert [lines.count(line) for line in lines if line.startswith("Loader(dataset, batch_size=4, num_workers=")] == [1]
+    assert {"read", "decode", "Rescale((32,", "ToTensor()", "collate"} < {line.split()[0] for line in lines if line}
     assert lines[-1] == "plot: b.png"
+    assert "\x1b" not in result.stdout
     assert files(here) == ["b.png"]
     Image.open(here / "b.png").verify()
 
 
+def test_bench_sweeps_and_compares(here):
+    arguments = ["bench", *SYNTHETIC, *SMALL, "--repeats", 2, "--no-stages", "--step", "2ms"]
+    first = run(*arguments, "--workers", "0", "--batch-size", "4,8", "--json")
+    document = json.loads(first.stdout)
+    assert [one["batch_size"] for one in document["measurements"]] == [4, 8]
+    assert document["version"] == 1
+    assert document["profile"] is None
+    assert document["recommendation"]["line"].startswith("Loader(dataset, batch_size=")
+    (here / "before.json").write_text(first.stdout)
+    again = run(
+        *arguments, "--workers", "0,1", "--batch-size", "8", "--start-method", "fork", "--compare", "before.json"
+    )
+    assert re.search(r"0 workers, batch 8 +[\d.,]+ +[\d.,]+ +\d\.\d\d", again.stdout)
+    assert "only before: 0 workers, batch 4" in again.stdout
+    assert "only now: 1 worker, batch 8, fork" in again.stdout
+    assert "NOT COMPARABLE" not in again.stdout
+    assert "loader-bound" in again.stdout or "keeps up" in again.stdout
+    assert "where the time goes" not in again.stdout
+    compared = run(*arguments, "--workers", "0", "--batch-size", "8", "--compare", "before.json", "--json")
+    (change,) = json.loads(compared.stdout)["comparison"]["changes"]
+    assert change["ratio"] == pytest.approx(change["now"] / change["before"])
+
+
 def test_bench_json_of_a_loader(module):
     result = run("bench", f"{module}:loader", "--workers", "0", "--repeats", 1, "--batches", 2, "--json")
-    (measured,) = json.loads(result.stdout)["measurements"]
+    document = json.loads(result.stdout)
+    (measured,) = document["measurements"]
     assert (measured["workers"], measured["samples"], measured["batches"]) == (0, 6, 2)
     assert measured["slowest"] <= measured["samples_per_second"] <= measured["fastest"]
+    assert document["recommendation"]["line"] == "num_workers=0"
+    assert [stage["name"] for stage in document["profile"]["stages"]][:2] == ["read", "decode"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--step", "12"], "'12' is not a time with its unit, such as 12ms"),
+        (["--step", "0ms"], "'0ms' is not between 0 and an hour"),
+        (["--step", "-3ms"], "'-3ms' is not a time"),
+        (["--start-method", "fork,spwan"], r"unknown start method 'spwan'; did you mean 'spawn'\?"),
+        (["--batch-size", "8,0"], "0 is below 1"),
+        (["--batch-size", "8;9"], "'8;9' is not of the form 0,1,2"),
+        (["--compare", "nowhere.json"], "nowhere.json: there is no such file"),
+        (["--compare", "page.html"], "page.html is no result of `datakit bench --json`"),
+    ],
+)
+def test_bench_says_what_is_wrong_before_it_measures(here, arguments, message):
+    (here / "page.html").write_text("<html>")
+    result = run("bench", *SYNTHETIC, *SMALL, *arguments, code=1 if arguments[0] == "--compare" else 2)
+    assert re.search(message, result.stderr)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("12ms", 0.012), ("0.5s", 0.5), ("800us", 0.0008), (" 3 µs ", 3e-6)])
+def test_times_with_their_units(text, seconds):
+    assert duration(text) == pytest.approx(seconds)
+
+
+def test_bench_has_colour_on_a_terminal_only(monkeypatch):
+    arguments = ["bench", *SYNTHETIC, *SMALL, "--workers", "0", "--repeats", 1, "--no-stages"]
+    assert "\x1b[" in run(*arguments, color=True).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run(*arguments, color=True).stdout
 
 
 # --- processes

@@ -9,7 +9,7 @@ import datakit
 
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
-    {"errors", "sample", "pixels"},
+    {"errors", "sample", "pixels", "probe", "cores"},
     {"columns", "files", "tables", "sampling", "foreign"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
@@ -56,7 +56,7 @@ def test_no_module_is_longer_than_400_lines():
 def test_public_names():
     assert set(datakit.__all__) == {
         "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset", "collate",
-        "ensure", "errors", "find", "names", "read_table", "testing", "transforms", "vision",
+        "ensure", "errors", "find", "names", "read_table", "show", "testing", "transforms", "vision",
     }  # fmt: skip
     for name in datakit.__all__:
         assert getattr(datakit, name).__doc__, f"{name} has no docstring"

@@ -1,13 +1,11 @@
-import base64
-import io
 import json
 import math
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
+from pages import Page, decoded
 from PIL import Image
 
 from datakit import Concat, Loader, Mapped, Subset, collate
@@ -29,43 +27,6 @@ def chain(*more):
 
 def faces(n=8, transform=None):
     return FaceLandmarks.synthetic(n=n, transform=transform)
-
-
-class Page(HTMLParser):
-    """What is in a page: its elements with their attributes, its text, and whether every element was closed."""
-
-    void = frozenset({"meta", "link", "img", "br"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.open, self.text = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in self.void:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def words(self):
-        return " ".join(" ".join(self.text).split())
-
-
-def decoded(uri):
-    head, data = uri.split(",", 1)
-    assert head in ("data:image/jpeg;base64", "data:image/png;base64")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data, validate=True))).convert("RGB"))
 
 
 # --- tables of keys
@@ -393,107 +354,6 @@ def test_loaders_over_streams_empty_ones_and_broken_ones():
     seen = look(Target("mine", Mapped(broken.dataset), broken), samples=1)
     assert seen.batch_error == "ValueError: nothing here (in a worker of the loader)"
     assert len(seen.errors) == 2
-
-
-# --- the page
-
-
-@pytest.fixture(scope="module")
-def rendered():
-    return page.render(look(Target("faces", faces(8, chain(NORMALIZE))), samples=3, batch_size=8))
-
-
-def test_every_picture_is_there_and_described(rendered):
-    images = Page(rendered).all("img")
-    assert len(images) == 3 * 6 + 8
-    for image in images:
-        assert re.match(r"sample \d+ (as loaded|after \w+|in the batch)", image["alt"])
-        assert "68 landmarks" in image["alt"]
-        pixels = decoded(image["src"])
-        assert pixels.std() > 5
-        assert (pixels.shape[1], pixels.shape[0]) == (int(image["width"]), int(image["height"]))
-
-
-def test_the_page_loads_nothing(rendered):
-    assert not re.search(r"https?:|url\(|@import|<script|<iframe|<object", rendered)
-    for tag, attributes in Page(rendered).elements:
-        for name in ("src", "srcset", "href", "data", "action", "poster"):
-            value = attributes.get(name)
-            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
-    (policy,) = (meta["content"] for meta in Page(rendered).all("meta") if "http-equiv" in meta)
-    assert policy.startswith("default-src 'none'")
-
-
-def test_the_page_is_made_for_reading(rendered):
-    html = Page(rendered)
-    tags = [tag for tag, _ in html.elements]
-    assert (tags.count("h1"), tags.count("main"), tags.count("header"), tags.count("footer")) == (1, 1, 1, 1)
-    assert tags.count("figure") == tags.count("figcaption") == tags.count("img")
-    assert tags.count("article") == 3
-    assert html.all("html") == [{"lang": "en"}]
-    assert "width=device-width" in rendered
-    assert "prefers-color-scheme: dark" in rendered
-    identifiers = [attributes["id"] for _, attributes in html.elements if "id" in attributes]
-    assert len(identifiers) == len(set(identifiers))
-    for link in html.all("a"):
-        assert link["href"][1:] in identifiers
-    assert all("scope" in cell for cell in html.all("th"))
-
-
-def test_the_page_says_what_was_done(rendered):
-    words = Page(rendered).words()
-    for expected in (
-        "faces", "8 records", "RandomCrop(64)", "seed 0", "torch", "Normalize undone",
-        "Key(seed=0, epoch=0, index=", "(8, 3, 64, 64)", "(8, 68, 2)", "float32", "px",
-    ):  # fmt: skip
-        assert expected in words
-    assert re.search(r"<mark>float32</mark>", rendered)
-    assert re.search(r"<mark>\(3, 64, 64\)</mark>", rendered)
-
-
-def test_captions_name_every_stage_in_order(rendered):
-    captions = re.findall(r"<figcaption><b>([^<]*)</b>", rendered)[:6]
-    assert captions == ["loaded", "Rescale", "RandomCrop", "RandomHorizontalFlip", "ToTensor", "Normalize"]
-
-
-class Texts:
-    def __len__(self):
-        return 5
-
-    def __getitem__(self, index):
-        return {"text": "<script>alert('&')</script>", "label": index}
-
-
-def test_samples_without_an_image_are_tables(tmp_path):
-    html = page.render(look(Target('<i>"x"</i>', Mapped(Texts())), samples=2))
-    parsed = Page(html)
-    assert parsed.all("img") == []
-    assert len(parsed.all("table")) == 3
-    assert all("open" in details for details in parsed.all("details"))
-    assert parsed.all("script") == []
-    assert parsed.all("i") == []
-    assert "<script>alert('&')</script>" in parsed.words()
-
-
-def test_sixteen_samples_stay_small(faces):
-    dataset = faces.with_transform(Compose([Rescale(256), RandomCrop(224), ToTensor(), NORMALIZE]))
-    seen = look(Target("faces", dataset), samples=16)
-    assert seen.errors == []
-    assert len(page.render(seen)) < 7e6
-
-
-def test_very_many_samples_get_smaller_pictures():
-    seen = look(Target("faces", faces(8, chain(NORMALIZE))), indices=[0, 1, 2, 3] * 5, batch_size=8)
-    assert page._side(seen) < page._SIDE
-    assert len(page.render(seen)) < 10e6
-
-
-def test_page_of_ours_is_known(tmp_path, rendered):
-    (tmp_path / "page.html").write_text(rendered)
-    (tmp_path / "thesis.html").write_text("<!DOCTYPE html><html>")
-    assert page.is_ours(tmp_path / "page.html")
-    assert page.is_ours(tmp_path / "not there")
-    assert not page.is_ours(tmp_path / "thesis.html")
 
 
 # --- the terminal

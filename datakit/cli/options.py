@@ -57,9 +57,6 @@ target_options = _with(
         help='A transform, such as "Rescale(256)"; repeat it for a chain.',
     ),
     click.option("--transform", metavar="MODULE:OBJECT", help="A transform or chain of your own, in place of -t."),
-    click.option(
-        "--batch-size", type=click.IntRange(1), metavar="N", help="Samples a batch; 16 to look at, 32 to measure."
-    ),
     click.option("--seed", type=int, metavar="N", help="Of the order and the random transforms.  [default: 0]"),
 )
 

@@ -46,6 +46,11 @@ class Remote:
 
     Raises:
         ValueError: a name that leaves the root, a checksum that is none, an address or an archive of unknown kind.
+
+    Examples:
+        >>> from datakit import Remote
+        >>> Remote("stamps.zip", urls=("https://example.org/stamps.zip",), unpack=True, produces=("stamps",)).produces
+        ('stamps',)
     """
 
     name: str

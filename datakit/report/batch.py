@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from datakit.report.picture import image_in
@@ -13,12 +14,15 @@ def split(batch: Any) -> list[dict[str, Any]]:
     """The samples of a batch that have an image, as dicts with what can be drawn; none for a batch without images.
 
     Known forms: a dict of stacked or listed values (`collate.stack`, `collate.pad`), `(images, targets)` for detectors
-    (`collate.detection`), `[images, labels]` as torch's own collate function makes it, and a tensor of images.
+    (`collate.detection`), `[images, labels]` as torch's own collate function makes it, a tensor of images, and a list
+    of samples.
     """
     if isinstance(batch, dict):
         samples = _by_key(batch)
     elif isinstance(batch, list | tuple) and batch and _is_many(batch[0]):
         samples = _by_place(batch)
+    elif isinstance(batch, list) and all(isinstance(sample, dict) for sample in batch):
+        samples = batch
     elif _is_many(batch):
         samples = [{"image": image} for image in batch]
     else:
@@ -47,16 +51,16 @@ def _by_place(batch: Any) -> list[dict[str, Any]]:
 
 def _is_many(value: Any) -> bool:
     """Images (B, C, H, W), or a list of images."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor | np.ndarray):
         return value.ndim == 4
     return isinstance(value, list | tuple) and bool(value) and all(getattr(item, "ndim", 0) == 3 for item in value)
 
 
 def _length(value: Any) -> int | None:
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor | np.ndarray):
         return len(value) if value.ndim else None
     return len(value) if isinstance(value, list) else None
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, torch.Tensor) and value.ndim == 0 else value
+    return value.item() if isinstance(value, torch.Tensor | np.generic) and value.ndim == 0 else value

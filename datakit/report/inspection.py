@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,55 +10,20 @@ from torch.utils.data import DataLoader
 
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
-from datakit.errors import CollateError, DatakitError
+from datakit.errors import DatakitError
 from datakit.loader import Loader
+from datakit.report.findings import find
+from datakit.report.first_batch import blame, first_batch
 from datakit.report.picture import normalizers
+from datakit.report.records import drawn, inspected, unrepeatable
+from datakit.report.seen import Finding, Inspected, Stage, describe
 from datakit.report.survey import Survey
+from datakit.report.surveying import survey
 from datakit.sampling import Key, KeySampler
 from datakit.targets import Target, TargetError
 from datakit.transforms import Normalize
 
-_ONE_SIZE = 'a batch needs samples of one size; try -t "Rescale(256)" -t "CenterCrop(224)" -t ToTensor'
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A sample as loaded or after one transform: the name of that, and the sample."""
-
-    name: str
-    sample: Any
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """One record under its key.
-
-    Attributes:
-        key: what the sample is a function of.
-        path: the file behind it, where there is one.
-        stages: as loaded and after every transform, as far as it came.
-        error: why it came no further.
-    """
-
-    key: Key
-    path: str | None
-    stages: tuple[Stage, ...]
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that a person would want to know before training.
-
-    Attributes:
-        text: what it is, with key, stage and numbers, in one sentence.
-        hint: what may be done about it; may be empty.
-        indices: the first records that show it.
-    """
-
-    text: str
-    hint: str = ""
-    indices: tuple[int, ...] = ()
+__all__ = ["Finding", "Inspected", "Inspection", "Stage", "chain_names", "describe", "look"]
 
 
 @dataclass(frozen=True)
@@ -123,9 +87,12 @@ def look(
     samples: int = 8,
     batch_size: int = 16,
     seed: int = 0,
+    draws: int = 8,
+    survey_records: int | None = 256,
+    survey_workers: int = 0,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Inspection:
-    """Look at samples of a target and at a batch.
+    """Look at samples of a target, at one of them in several epochs, at a batch, and at the figures of the dataset.
 
     Without `indices` the samples are the first ones of epoch 0 in the shuffled order of `seed`, as a `Loader` delivers
     them; the batch of a dataset is the first one of that loader. A target that is a loader gives its own first batch.
@@ -136,6 +103,9 @@ def look(
         samples: how many records to look at, without `indices`.
         batch_size: samples of the batch, for a dataset.
         seed: of order and transforms.
+        draws: epochs in which to look at the first sample that comes through the chain.
+        survey_records: how many records to read for the figures; 0 for no figures, None for all.
+        survey_workers: processes that read them.
         progress: called with what is done next, how many such steps are done, and how many there are.
 
     Raises:
@@ -144,28 +114,96 @@ def look(
     dataset, loader = target.dataset, target.loader
     if isinstance(loader, Loader):
         seed = loader.seed
-    chosen, seen = _chosen(dataset, indices, samples, seed), []
-    for done, index in enumerate(chosen):
-        progress(f"sample {index}", done, len(chosen) + 1)
-        seen.append(_inspected(dataset, Key(seed, 0, index)))
-    progress("batch", len(chosen), len(chosen) + 1)
+    chosen, surveyed = _chosen(dataset, indices, samples, seed), _surveyed(dataset, survey_records)
+    before = len(chosen) + (max(draws - 1, 0) if chosen else 0)
+    bar = _Steps(progress, before + 1 + surveyed)
+    seen, differing = _seen(dataset, chosen, seed, bar)
+    epochs = _epochs(dataset, seen, draws, bar)
+    bar.begin("batch", before)
     if dataset is not None and loader is None:
         loader = Loader(dataset, batch_size, seed=seed, shuffle=True, rank=0, world_size=1)
-    batch, error, is_raw = _first_batch(loader)
+    batch = first_batch(loader)
+    is_raw = batch.is_raw and target.loader is None
+    figures, trouble = _figures(dataset, surveyed, seed, survey_workers, bar)
+    normalize, classes = normalizers(dataset), () if dataset is None else dataset.classes
+    found = find(seen, classes=classes, normalize=normalize, unrepeatable=differing, draws=epochs, survey=figures)
+    blamed = () if is_raw else blame(batch, loader, dataset, seen, seed)
     return Inspection(
         target=target.name,
         dataset=repr(getattr(loader, "dataset", None) if dataset is None else dataset),
         records=None if dataset is None else len(dataset),
-        classes=() if dataset is None else dataset.classes,
+        classes=classes,
         chain=_chain(dataset, seen),
         seed=seed,
-        samples=tuple(seen),
-        batch=batch,
-        batch_error=error,
-        is_raw=is_raw and target.loader is None,
+        samples=seen,
+        batch=batch.value,
+        batch_error=batch.error,
+        is_raw=is_raw,
         loader=_described(loader, own=target.loader is not None),
-        normalize=normalizers(dataset),
+        normalize=normalize,
+        draws=epochs,
+        survey=figures,
+        findings=(*blamed, *trouble, *found),
     )
+
+
+class _Steps:
+    """Counts what is done, for `progress`."""
+
+    def __init__(self, progress: Callable[[str, int, int], None], total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def begin(self, what: str, done: int | None = None) -> None:
+        """Say what is done next; it counts as one step. `done`: where steps were left out."""
+        self.done = self.done if done is None else done
+        self.progress(what, self.done, self.total)
+        self.done += 1
+
+
+def _seen(
+    dataset: Dataset | None, chosen: Sequence[int], seed: int, bar: _Steps
+) -> tuple[tuple[Inspected, ...], dict[int, str]]:
+    """The samples, and by index the stages at which a second run differs from the first."""
+    seen: list[Inspected] = []
+    differing: dict[int, str] = {}
+    if dataset is None:
+        return (), differing
+    for index in chosen:
+        bar.begin(f"sample {index}")
+        seen.append(inspected(dataset, Key(seed, 0, index)))
+        if (stage := unrepeatable(dataset, seen[-1])) is not None:
+            differing[index] = stage
+    return tuple(seen), differing
+
+
+def _epochs(dataset: Dataset | None, seen: Sequence[Inspected], count: int, bar: _Steps) -> tuple[Inspected, ...]:
+    first = next((sample for sample in seen if sample.error is None), None)
+    return () if dataset is None or first is None else drawn(dataset, first, count, bar.begin)
+
+
+def _surveyed(dataset: Dataset | None, records: int | None) -> int:
+    """How many records the survey reads."""
+    total = 0 if dataset is None else len(dataset)
+    return total if records is None else min(records, total)
+
+
+def _figures(
+    dataset: Dataset | None, records: int, seed: int, workers: int, bar: _Steps
+) -> tuple[Survey | None, tuple[Finding, ...]]:
+    """The survey, or a finding that says why there is none."""
+    if dataset is None or not records:
+        return None, ()
+    done = bar.done
+    try:
+        return survey(
+            dataset,
+            records=records,
+            seed=seed,
+            workers=workers,
+            progress=lambda what, read, total: bar.progress(what, done + read, bar.total),
+        ), ()
+    except DatakitError as error:
+        return None, (Finding(f"the figures of the dataset could not be made: {describe(error)}"),)
 
 
 def _chosen(dataset: Dataset | None, indices: Sequence[int] | None, samples: int, seed: int) -> list[int]:
@@ -178,34 +216,6 @@ def _chosen(dataset: Dataset | None, indices: Sequence[int] | None, samples: int
     if outside := [index for index in indices if not -count <= index < count]:
         raise TargetError(f"index {outside[0]} is outside {dataset!r}; they go from 0 to {count - 1}")
     return [index % count for index in indices]
-
-
-def _inspected(dataset: Any, key: Key) -> Inspected:
-    stages: list[Stage] = []
-    try:
-        for name, sample in dataset.trace(key):
-            stages.append(Stage(name, sample))
-    except Exception as error:
-        return Inspected(key, dataset.path_of(key.index), tuple(stages), describe(error))
-    sample = stages[-1].sample
-    path = sample.get("path") if isinstance(sample, dict) else dataset.path_of(key.index)
-    return Inspected(key, path, tuple(stages))
-
-
-def _first_batch(loader: DataLoader[Any] | None) -> tuple[Any, str | None, bool]:
-    """The batch, or why there is none, and whether that is because samples are as they were loaded."""
-    if loader is None:
-        return None, "there is neither a dataset nor a loader", False
-    try:
-        return next(iter(loader)), None, False
-    except StopIteration:
-        return None, "the loader is empty: it gave no batch at all", False
-    except CollateError as error:
-        is_raw = getattr(loader.dataset, "transform", None) is None
-        return None, describe(error) + (f"\n{_ONE_SIZE}" if is_raw else ""), is_raw
-    except Exception as error:
-        traceback.clear_frames(error.__traceback__)  # they hold the loader's workers, which would linger
-        return None, describe(error), False
 
 
 def chain_names(dataset: Dataset | None) -> list[str]:
@@ -224,11 +234,3 @@ def _described(loader: DataLoader[Any] | None, own: bool) -> str:
     if isinstance(loader, Loader):
         parts[1:1] = [f"seed={loader.seed}", f"shuffle={loader.keys.shuffle}"]
     return f"{'your ' if own else ''}{type(loader).__name__}({', '.join(parts)})"
-
-
-def describe(error: BaseException) -> str:
-    """An error as a person should read it: one of datakit's by its message, any other with its type."""
-    text = str(error).strip() or "no message"
-    if "\nOriginal Traceback" in text:  # torch puts the traceback of a worker into the message
-        return f"{text.splitlines()[-1]} (in a worker of the loader)"
-    return text if isinstance(error, DatakitError) else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""The picture of what `bench` measured."""
+"""The picture of what `bench` measured: speed over workers, and where the time goes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from datakit.bench import Measurement
-from datakit.report.output import number
+from datakit.bench import Configuration, Measurement, Profile, Run
+from datakit.report.output import number, shorten
 
 FORMATS = ("pdf", "png", "svg")
 """Endings of the files that a plot can be written to."""
 
-_LINE = 100  # characters
-_INK, _SOFT, _GRID, _ACCENT = "#1d2327", "#5d6870", "#e3e5e4", "#0b6e69"
+_LINE = 130  # characters
+_INK, _SOFT, _WAIT, _GRID, _ACCENT = "#1d2327", "#5d6870", "#b9c2c5", "#e3e5e4", "#0b6e69"
+_COLOURS = (_ACCENT, "#c1572b", "#4a5fa5", "#8a6d1f", "#8b3f7a", "#4d7c3a")
+_NEAR = 0.07  # of the width of the axis: labels nearer than this would touch
+_LONGEST = 30  # characters of a stage
 
 
-def draw_bench(measurements: Sequence[Measurement], path: str | Path, *, title: str, subtitle: str = "") -> bytes:
-    """Samples/s over the number of workers, with the range of the repeats as error bars.
+def draw_bench(run: Run, path: str | Path, *, title: str, subtitle: str = "") -> bytes:
+    """Samples/s over the number of workers with the range of the passes and the ideal line; stages as bars beside it.
+
+    The ideal line is the rate of one worker times the workers, and flat beyond the usable cores.
 
     Args:
-        measurements: at least one.
+        run: with at least one measurement.
         path: only its ending is looked at, one of `FORMATS`.
         title: what was measured.
         subtitle: how, in smaller type; may have several lines.
@@ -33,44 +38,144 @@ def draw_bench(measurements: Sequence[Measurement], path: str | Path, *, title: 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure: Any = Figure(figsize=(7.2, 4.5), dpi=160, layout="constrained", facecolor="white")
+    profile = run.profile if run.profile is not None and run.profile.stages else None
+    lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE if profile else _LINE * 2 // 3)]
+    size = (11.4 if profile else 7.2, 4.6 + 0.17 * len(lines))
+    figure: Any = Figure(figsize=size, dpi=160, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    _draw_points(axes, sorted(measurements, key=lambda measured: measured.workers))
-    _style(axes, [measured.workers for measured in measurements])
-    lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE)]
-    axes.set_title(title, loc="left", fontsize=14, fontweight="bold", color=_INK, pad=14 + 13 * len(lines))
-    axes.text(
-        0, 1.025, "\n".join(lines), transform=axes.transAxes, fontsize=9, color=_SOFT, va="bottom", linespacing=1.35
-    )
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    places = figure.subplots(1, 2 if profile else 1, squeeze=False, width_ratios=(5, 4) if profile else None)[0]
+    _draw_speed(places[0], run.measurements, run.machine.cores)
+    if profile is not None:
+        _draw_stages(places[1], profile)
+    _write_title(figure, title, lines)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix.lstrip(".").lower())
     return buffer.getvalue()
 
 
-def _draw_points(axes: Any, measurements: Sequence[Measurement]) -> None:
-    places = range(len(measurements))
-    rates = [measured.samples_per_second for measured in measurements]
-    below = [measured.samples_per_second - measured.slowest for measured in measurements]
-    above = [measured.fastest - measured.samples_per_second for measured in measurements]
-    axes.plot(places, rates, color=_ACCENT, linewidth=1.2, alpha=0.35, zorder=2)
-    axes.errorbar(
-        places, rates, yerr=[below, above], fmt="o", color=_ACCENT, markersize=7, capsize=5, linewidth=1.6, zorder=3
-    )
-    for place, measured in enumerate(measurements):
-        text, top = number(round(measured.samples_per_second)), (place, measured.fastest)
-        axes.annotate(text, top, (0, 7), textcoords="offset points", ha="center", color=_INK)
-    axes.set_ylim(0, max(measured.fastest for measured in measurements) * 1.15)
+def _write_title(figure: Any, title: str, lines: Sequence[str]) -> None:
+    height = figure.get_figheight()
+    figure.text(0.012, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", color=_INK, va="top")
+    top = 1 - 0.46 / height
+    figure.text(0.012, top, "\n".join(lines), fontsize=9, color=_SOFT, va="top", linespacing=1.35)
+    figure.get_layout_engine().set(rect=(0, 0, 1, top - (0.17 * len(lines) + 0.08) / height))
 
 
-def _style(axes: Any, workers: Sequence[int]) -> None:
-    axes.set_xticks(range(len(workers)), [str(count) for count in sorted(workers)])
-    axes.set_xlim(-0.4, len(workers) - 0.4)
+def _draw_speed(axes: Any, measurements: Sequence[Measurement], cores: int) -> None:
+    lines = _lines(measurements)
+    beside = 0.012 * max(one.workers for one in measurements)  # so that ranges do not hide each other
+    for place, ((label, line), colour) in enumerate(zip(lines, _COLOURS * len(lines), strict=False)):
+        _draw_line(axes, label, line, colour, shift=beside * (place - (len(lines) - 1) / 2))
+        _draw_ideal(axes, line, cores, colour, is_named=len(lines) == 1)
+    counts = sorted({one.workers for one in measurements})
+    top = max(one.fastest for one in measurements)
+    if len(lines) == 1:
+        _label_points(axes, lines[0][1], max(counts), top)
+    highest = max(float(place) for drawn in axes.get_lines() for place in drawn.get_ydata())
+    axes.set_ylim(0, max(top * 1.15, min(highest * 1.04, top * 1.6)))
+    _style_speed(axes, counts)
+    if len(lines) > 1:
+        axes.plot([], [], color=_SOFT, linestyle=(0, (4, 3)), linewidth=1.1, label="ideal")
+    if axes.get_legend_handles_labels()[0]:
+        columns = 3 if len(lines) > 1 else 2
+        axes.legend(frameon=False, fontsize=9, labelcolor=_SOFT, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+
+
+def _lines(measurements: Sequence[Measurement]) -> list[tuple[str, list[Measurement]]]:
+    """A line for each batch size and start method; what has no workers belongs to all start methods."""
+    methods = list(dict.fromkeys(one.start_method for one in measurements if one.workers)) or [None]
+    found = []
+    for size, method in dict.fromkeys((one.batch_size, method) for one in measurements for method in methods):
+        points = [one for one in measurements if one.batch_size == size and one.start_method in (method, None)]
+        points = [one for one in points if one.start_method == method or not one.workers]
+        label = ", ".join(filter(None, ["" if size is None else f"batch {size}", method]))
+        found.append((label, sorted(points, key=lambda one: one.workers)))
+    return found
+
+
+def _draw_line(axes: Any, label: str, line: Sequence[Measurement], colour: str, shift: float) -> None:
+    places = [one.workers + shift for one in line]
+    rates = [one.samples_per_second for one in line]
+    spread = [
+        [one.samples_per_second - one.slowest for one in line],
+        [one.fastest - one.samples_per_second for one in line],
+    ]
+    axes.plot(places, rates, color=colour, linewidth=1.2, alpha=0.35, zorder=2)
+    style = {"markersize": 7, "capsize": 5, "linewidth": 1.6, "zorder": 3}
+    axes.errorbar(places, rates, yerr=spread, fmt="o", color=colour, label=label or "measured", **style)
+
+
+def _draw_ideal(axes: Any, line: Sequence[Measurement], cores: int, colour: str, *, is_named: bool) -> None:
+    single = [one.samples_per_second for one in line if one.workers == 1]
+    most = max(one.workers for one in line)
+    if not single or most < 2:
+        return
+    places = sorted({0, min(cores, most), most})
+    rates = [single[0] * min(place, cores) for place in places]
+    name = "ideal: workers × the rate of one" if is_named else None
+    shade = _SOFT if is_named else colour
+    axes.plot(places, rates, color=shade, linestyle=(0, (4, 3)), linewidth=1.1, alpha=0.7, label=name, zorder=1)
+
+
+def _label_points(axes: Any, line: Sequence[Measurement], most: int, top: float) -> None:
+    last = -1.0e9
+    for one in line:
+        if (one.workers - last) / max(most, 1) < _NEAR:
+            continue
+        last = float(one.workers)
+        text = number(round(one.samples_per_second))
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        axes.annotate(
+            text,
+            (one.workers, min(one.fastest, top)),
+            (0, 8),
+            textcoords="offset points",
+            ha="center",
+            color=_INK,
+            bbox=box,
+            zorder=4,
+        )
+
+
+def _style_speed(axes: Any, counts: Sequence[int]) -> None:
+    most = max(counts)
+    shown: list[int] = []
+    for count in counts:
+        if not shown or (count - shown[-1]) / max(most, 1) >= _NEAR / 2:
+            shown.append(count)
+    axes.set_xticks(shown, list(map(str, shown)))
+    edge = max(most, 1) * 0.09
+    axes.set_xlim(min(counts) - edge, most + edge)
     axes.set_xlabel("worker processes", color=_SOFT)
     axes.set_ylabel("samples / s", color=_SOFT)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    _style(axes, "bottom")
+
+
+def _draw_stages(axes: Any, profile: Profile) -> None:
+    stages = [(shorten(stage.name, _LONGEST), stage.seconds * 1000, _ACCENT) for stage in profile.stages]
+    if profile.workers:
+        stages += [("workers idle", profile.idle * 1000, _WAIT), ("loop waits", profile.waiting * 1000, _WAIT)]
+    names, values, colours = zip(*stages, strict=True)
+    places = range(len(stages))
+    axes.barh(places, values, color=colours, height=0.62)
+    most = max(values)
+    for place, value in zip(places, values, strict=True):
+        axes.text(value + most * 0.02, place, f"{value:.2f}", va="center", fontsize=9, color=_INK)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.set_title("where the time goes", loc="left", fontsize=10, color=_SOFT)
+    axes.set_xlim(0, most * 1.16)
+    axes.set_xlabel(f"ms a sample, with {Configuration.__str__(profile)}", color=_SOFT)
+    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    _style(axes, "left")
+    axes.tick_params(axis="y", labelsize=9, labelcolor=_INK)
+
+
+def _style(axes: Any, kept: str) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(length=0, colors=_SOFT)
     for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
+        spine.set_visible(side == kept)
         spine.set_color(_GRID)

@@ -78,7 +78,7 @@ class Change:
 
 def summarise(sample: Any) -> list[Row]:
     """A row for every key of a sample or a batch: a dict, a tuple, a list of fields, or a single value."""
-    return [_row(key, value) for key, value in fields(sample)]
+    return [row_of(key, value) for key, value in fields(sample)]
 
 
 def compare(before: Any, after: Any) -> list[Change]:
@@ -110,21 +110,22 @@ def _is_values(items: list[Any]) -> bool:
 
 
 def _change(key: str, first: dict[str, Any], last: dict[str, Any]) -> Change:
-    before = _row(key, first[key]) if key in first else None
-    after = _row(key, last[key]) if key in last else None
+    before = row_of(key, first[key]) if key in first else None
+    after = row_of(key, last[key]) if key in last else None
     if before is None or after is None:
         return Change(before, after, "added" if before is None else "dropped")
-    return Change(before, after, "same" if _equal(first[key], last[key]) else "changed")
+    return Change(before, after, "same" if equal(first[key], last[key]) else "changed")
 
 
-def _equal(first: Any, last: Any) -> bool:
+def equal(first: Any, last: Any) -> bool:
     """Whether nothing changed but perhaps from an array to a tensor."""
     if _is_array(first) and _is_array(last):
         return _kind(first) == _kind(last) and same(_array(first), _array(last))
     return same(first, last)
 
 
-def _row(key: str, value: Any) -> Row:
+def row_of(key: str, value: Any) -> Row:
+    """What one key holds."""
     unit = UNITS.get(key.rsplit(".", 1)[-1], "")
     if isinstance(value, list) and value and all(_is_array(item) for item in value):
         arrays = [_array(item) for item in value]

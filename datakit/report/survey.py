@@ -64,13 +64,14 @@ class Survey:
     """Figures of the records that were read.
 
     Attributes:
-        read: how many were read.
+        read: how many were read, through the whole chain.
         total: how many there are.
-        failures: what went wrong with those that could not be read.
+        failures: what went wrong with those that could not be read, the first ones.
         sizes: (n, 2), height and width of the images as loaded, pixels; empty without images.
-        channels: of the images; None without images, or with images of several channel counts.
+        channels: of the images whose values are all finite; None without any, or with several channel counts.
         classes: None without labels.
-        shape: None without landmarks, or where their number differs.
+        shape: of the first landmarks, at most 10,000; None without any, or where their number differs.
+        failed: how many could not be read.
     """
 
     read: int
@@ -80,6 +81,7 @@ class Survey:
     channels: Channels | None
     classes: ClassCounts | None
     shape: MeanShape | None
+    failed: int = 0
 
 
 def _numbers(values: tuple[float, ...]) -> str:

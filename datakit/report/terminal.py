@@ -1,29 +1,67 @@
-"""What `inspect` and `bench` print: short tables, and the same as plain values for JSON."""
+"""What `inspect` prints: short tables, and the same as plain values for JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from datakit.bench import Measurement, usable_cores
-from datakit.report.inspection import Inspected, Inspection, chain_names
+from datakit.report.inspection import Inspected, Inspection
 from datakit.report.output import number, shorten
 from datakit.report.summary import Row, compare, summarise
-from datakit.targets import Target
+from datakit.report.survey import Survey
+from datakit.report.survey_view import view_of
+
+Paint: TypeAlias = Callable[[str, str], str]
+
+_CLASSES = 8  # that are listed
 
 
-def inspection_lines(inspection: Inspection) -> list[str]:
-    """The dataset, the keys of one sample before and after the chain, and those of the batch."""
-    lines = [inspection.dataset, *_arrows(inspection.chain), ""]
+def plain(part: str, text: str) -> str:
+    """No colour at all."""
+    return text
+
+
+def inspection_lines(inspection: Inspection, paint: Paint = plain) -> list[str]:
+    """The dataset, the keys of one sample before and after the chain, those of the batch, and figures of the dataset.
+
+    Args:
+        inspection: what was seen.
+        paint: from a part of the table (`title`, `head`, `quiet`) and its text to that text in colour.
+    """
+    lines = [paint("title", inspection.dataset), *_arrows(inspection.chain), ""]
     whole = [sample for sample in inspection.samples if sample.error is None]
     if whole:
-        table = _sample_table(whole[0]) if inspection.chain else _table(summarise(whole[0].stages[0].sample))
-        lines += [_title(whole[0]), *table, ""]
+        lines += [paint("title", _title(whole[0])), *_sample_table(whole[0], inspection.chain, paint), ""]
     if inspection.batch is not None:
-        lines += [f"first batch of {inspection.loader}", *_table(summarise(inspection.batch)), ""]
+        title = paint("title", f"first batch of {inspection.loader}")
+        lines += [title, *_table(summarise(inspection.batch), paint), ""]
+    if inspection.survey is not None and inspection.survey.read:
+        lines += [*survey_lines(inspection.survey, paint), ""]
     return lines
+
+
+def survey_lines(survey: Survey, paint: Paint = plain) -> list[str]:
+    """The figures of a dataset, a line each."""
+    view = view_of(survey)
+    if view is None:
+        return []
+    found: list[tuple[str, str]] = []
+    if (sizes := view.sizes) is not None:
+        widths, heights = sizes.rows
+        span = f"{number(widths[1])} × {number(heights[1])} to {number(widths[3])} × {number(heights[3])}"
+        often = f", most often {sizes.common} ({sizes.share:.0%})" if sizes.kinds < sizes.count else ""
+        found.append(("size", f"all {sizes.common}" if sizes.kinds == 1 else span + often))
+    if survey.channels is not None:
+        found.append(("channels", survey.channels.line))
+    if (classes := view.classes) is not None:
+        shown = ", ".join(f"{row.name} {row.count:,}" for row in classes.first[:_CLASSES])
+        more = f" and {classes.kinds - _CLASSES} more" if classes.kinds > _CLASSES else ""
+        found.append(("classes", f"{shown}{more}" + (" of all records" if classes.of_all else "")))
+    if survey.shape is not None:
+        found.append(("landmarks", f"{len(survey.shape.points)} points; the page shows their mean shape"))
+    part = "all" if survey.read == survey.total else f"{survey.read:,} of"
+    return [paint("title", f"figures of {part} {survey.total:,} records"), *aligned(found)] if found else []
 
 
 def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
@@ -45,57 +83,31 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
         ],
         "loader": inspection.loader,
         "batch": None if inspection.batch is None else _json(inspection.batch),
+        "survey": None if inspection.survey is None else _survey_json(inspection.survey),
+        "findings": [asdict(finding) for finding in inspection.findings],
         "errors": inspection.errors,
         "notes": inspection.notes,
         "page": page,
     }
 
 
-def about_bench(target: Target, measurements: Sequence[Measurement], repeats: int) -> list[str]:
-    """What was measured, and how."""
-    first = measurements[0]
-    passes = f"median of {repeats} passes, from slowest to fastest" if repeats > 1 else "one pass"
-    return [
-        _name(target),
-        *_arrows(chain_names(target.dataset)),
-        f"{first.samples:,} samples in {first.batches:,} batches a pass, {passes}, after a warm-up",
-    ]
-
-
-def bench_json(target: Target, measurements: Sequence[Measurement], repeats: int, plot: Path | None) -> dict[str, Any]:
-    """The measurements and what they are of."""
+def _survey_json(survey: Survey) -> dict[str, Any]:
+    view = view_of(survey)
+    sizes = None if view is None or view.sizes is None else view.sizes
+    shape = survey.shape
     return {
-        "target": target.name,
-        "dataset": _name(target),
-        "chain": chain_names(target.dataset),
-        "repeats": repeats,
-        "cores": usable_cores(),
-        "measurements": [asdict(one) for one in measurements],
-        "plot": None if plot is None else str(plot),
+        "read": survey.read,
+        "total": survey.total,
+        "failures": list(survey.failures),
+        "sizes": None if sizes is None else {name: values for name, *values in sizes.rows},
+        "channels": None if survey.channels is None else asdict(survey.channels),
+        "classes": None if survey.classes is None else asdict(survey.classes),
+        "shape": None if shape is None else {"points": shape.points.tolist(), "spread": shape.spread.tolist()},
     }
 
 
 def _arrows(chain: Sequence[str]) -> list[str]:
     return [" → ".join(chain)] if chain else []
-
-
-def _name(target: Target) -> str:
-    return repr(target.dataset if target.dataset is not None else target.loader)
-
-
-def bench_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """A line for each number of workers."""
-    head = ["workers", "samples/s", "slowest … fastest", "first batch after"]
-    rows = [
-        [
-            str(one.workers),
-            _rate(one.samples_per_second),
-            f"{_rate(one.slowest)} … {_rate(one.fastest)}",
-            f"{one.first_batch:.2f} s",
-        ]
-        for one in measurements
-    ]
-    return aligned([head, *rows], right=range(4))
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
@@ -112,18 +124,23 @@ def _title(sample: Inspected) -> str:
     return f"sample {sample.key.index}" + (f"  {sample.path}" if sample.path else "")
 
 
-def _sample_table(sample: Inspected) -> list[str]:
-    rows = [["key", "loaded", "after the chain", "min", "max", "mean", "unit"]]
-    for change in compare(sample.stages[0].sample, sample.stages[-1].sample):
+def _sample_table(sample: Inspected, chain: Sequence[str], paint: Paint) -> list[str]:
+    if not chain:
+        return _table(summarise(sample.stages[0].sample), paint)
+    rows, changes = [], compare(sample.stages[0].sample, sample.stages[-1].sample)
+    for change in changes:
         row = change.after or change.before
         before, after = (_type(side) for side in (change.before, change.after))
         rows.append([change.key, before, "unchanged" if change.status == "same" else after, *_numbers(row)])
-    return aligned(rows, right=(3, 4, 5))
+    head, *lines = aligned([["key", "loaded", "after the chain", "min", "max", "mean", "unit"], *rows], (3, 4, 5))
+    pairs = zip(lines, changes, strict=True)
+    return [paint("head", head), *(paint("quiet", line) if one.status == "same" else line for line, one in pairs)]
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
-    head = ["key", "type", "min", "max", "mean", "unit"]
-    return aligned([head, *([row.key, _type(row), *_numbers(row)] for row in rows)], right=(2, 3, 4))
+def _table(rows: Sequence[Row], paint: Paint = plain) -> list[str]:
+    names = ["key", "type", "min", "max", "mean", "unit"]
+    head, *lines = aligned([names, *([row.key, _type(row), *_numbers(row)] for row in rows)], right=(2, 3, 4))
+    return [paint("head", head), *lines]
 
 
 def _type(row: Row | None) -> str:
@@ -143,7 +160,3 @@ def _numbers(row: Row | None) -> list[str]:
 
 def _json(sample: Any) -> list[dict[str, Any]]:
     return [row.as_dict() for row in summarise(sample)]
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:,.1f}" if rate < 1000 else f"{rate:,.0f}"

@@ -31,6 +31,25 @@ class Random(Shown, ABC):
 
     A subclass is a frozen dataclass, with `repr=False` to be printed as it was typed. Called without a generator it
     draws from one that torch's global generator seeds, so that `torch.manual_seed` does what a reader expects.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from datakit.transforms import Random
+        >>> @dataclass(frozen=True, repr=False)
+        ... class Shift(Random):
+        ...     '''Add a whole number up to `most`.'''
+        ...
+        ...     most: int = 3
+        ...
+        ...     def draw(self, sample, rng):
+        ...         return int(rng.integers(1, self.most + 1))
+        ...
+        ...     def apply(self, sample, params):
+        ...         return {**sample, "number": sample["number"] + params}
+        >>> Shift(5)
+        Shift(most=5)
+        >>> Shift(1)({"number": 7})
+        {'number': 8}
     """
 
     @abstractmethod

@@ -30,6 +30,14 @@ class ColorJitter(Random):
 
     Raises:
         ValueError: for an amount below 0 or above 1.
+
+    Examples:
+        >>> import torch
+        >>> from datakit.transforms import ColorJitter
+        >>> jitter = ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2)
+        >>> batch = jitter({"image": torch.rand(8, 3, 32, 32)})
+        >>> batch["image"].shape, bool(batch["image"].max() <= 1)
+        (torch.Size([8, 3, 32, 32]), True)
     """
 
     brightness: float = 0.0

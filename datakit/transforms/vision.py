@@ -36,6 +36,14 @@ class Rescale(Shown):
     Args:
         size: an int is the length of the smaller edge, the other follows the aspect ratio and is truncated;
             (height, width) is taken as it is.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import Rescale
+        >>> sample = {"image": np.zeros((100, 200, 3), np.uint8), "landmarks": np.float32([[30, 40]])}
+        >>> smaller = Rescale(50)(sample)
+        >>> smaller["image"].shape, smaller["landmarks"].tolist()
+        ((50, 100, 3), [[15.0, 20.0]])
     """
 
     size: int | tuple[int, int]
@@ -65,6 +73,16 @@ class RandomCrop(Random):
 
     Raises:
         ValueError: for an image smaller than the window, unless `pad`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import RandomCrop
+        >>> sample = {"image": np.zeros((100, 200, 3), np.uint8)}
+        >>> RandomCrop(64)(sample)["image"].shape
+        (64, 64, 3)
+        >>> RandomCrop((128, 64))(sample)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: the image is 100 x 200, smaller than the crop of 128 x 64 (height x width); ...
     """
 
     size: int | tuple[int, int]
@@ -88,7 +106,15 @@ class RandomCrop(Random):
 
 @dataclass(frozen=True, repr=False)
 class CenterCrop(Shown):
-    """Cut a window of a fixed size from the middle. Arguments and errors as for `RandomCrop`."""
+    """Cut a window of a fixed size from the middle. Arguments and errors as for `RandomCrop`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import CenterCrop
+        >>> sample = {"image": np.zeros((100, 200, 3), np.uint8), "landmarks": np.float32([[100, 50]])}
+        >>> CenterCrop((60, 80))(sample)["landmarks"].tolist()
+        [[40.0, 30.0]]
+    """
 
     size: int | tuple[int, int]
     pad: bool = False
@@ -128,6 +154,13 @@ class RandomResizedCrop(Random):
 
     Raises:
         ValueError: for ranges that are empty or not positive.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import RandomResizedCrop
+        >>> sample = {"image": np.zeros((100, 200, 3), np.uint8)}
+        >>> RandomResizedCrop(64, scale=(0.25, 1.0))(sample)["image"].shape
+        (64, 64, 3)
     """
 
     size: int | tuple[int, int]
@@ -170,6 +203,15 @@ class RandomHorizontalFlip(Random):
         p: probability.
         pairs: landmarks that change places, such as `FACE68_PAIRS`: the left eye of the mirrored face is the right one
             of the original. Without pairs landmarks only move.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import RandomHorizontalFlip
+        >>> eyes = {"image": np.zeros((10, 20, 3), np.uint8), "landmarks": np.float32([[5, 4], [13, 4]])}
+        >>> RandomHorizontalFlip(p=1.0)(eyes)["landmarks"].tolist()
+        [[15.0, 4.0], [7.0, 4.0]]
+        >>> RandomHorizontalFlip(p=1.0, pairs=((0, 1),))(eyes)["landmarks"].tolist()
+        [[7.0, 4.0], [15.0, 4.0]]
     """
 
     p: float = 0.5
@@ -194,7 +236,15 @@ class RandomHorizontalFlip(Random):
 
 @dataclass(frozen=True, repr=False)
 class RandomVerticalFlip(Random):
-    """Mirror top to bottom with probability `p`. Landmarks keep their order."""
+    """Mirror top to bottom with probability `p`. Landmarks keep their order.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import RandomVerticalFlip
+        >>> sample = {"image": np.zeros((10, 20, 3), np.uint8), "boxes": np.float32([[2, 0, 6, 3]])}
+        >>> RandomVerticalFlip(p=1.0)(sample)["boxes"].tolist()
+        [[2.0, 7.0, 6.0, 10.0]]
+    """
 
     p: float = 0.5
 
@@ -217,6 +267,13 @@ class ToTensor(Shown):
     Args:
         scale: an image of `uint8` becomes `float32` in [0, 1]. With False it stays `uint8`, a quarter of the bytes
             between processes; `Normalize` on the batch then does the scaling.
+
+    Examples:
+        >>> import numpy as np
+        >>> from datakit.transforms import ToTensor
+        >>> image = ToTensor()({"image": np.full((10, 20, 3), 255, np.uint8)})["image"]
+        >>> image.shape, image.dtype, image.max().item()
+        (torch.Size([3, 10, 20]), torch.float32, 1.0)
     """
 
     scale: bool = True
@@ -257,6 +314,16 @@ class Normalize(Shown):
     Raises:
         TypeError: for an image that is not a tensor yet.
         ValueError: for another number of channels.
+
+    Examples:
+        >>> import torch
+        >>> from datakit.transforms import Normalize
+        >>> normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        >>> batch = normalize({"image": torch.full((8, 3, 4, 4), 255, dtype=torch.uint8)})
+        >>> batch["image"].max().item()
+        2.0
+        >>> normalize.undo(batch["image"]).max().item()
+        1.0
     """
 
     mean: tuple[float, ...]

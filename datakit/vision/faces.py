@@ -36,6 +36,12 @@ class FaceLandmarks(Dataset):
     Raises:
         MissingDataError: the CSV is not there.
         CorruptDataError: naming row and column, for a CSV that is not as above.
+
+    Examples:
+        >>> from datakit.vision import FaceLandmarks
+        >>> sample = FaceLandmarks.synthetic(n=4)[1]
+        >>> sample["image"].shape, sample["landmarks"].shape
+        ((389, 209, 3), (68, 2))
     """
 
     remotes: ClassVar[tuple[Remote, ...]] = (

@@ -27,6 +27,15 @@ class ImageFiles(Dataset):
 
     Raises:
         MissingDataError: there is no such folder, or no image in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from datakit.vision import ImageFiles
+        >>> Path("pictures").mkdir()
+        >>> Image.new("RGB", (30, 20)).save("pictures/one.png")
+        >>> ImageFiles("pictures")[0]["image"].shape
+        (20, 30, 3)
     """
 
     def __init__(self, root: str | Path, transform: Transform | None = None) -> None:
@@ -61,6 +70,18 @@ class ImageFolder(Dataset):
 
     Raises:
         MissingDataError: there is no such folder, it has no folders in it, or one of these has no image.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from datakit.vision import ImageFolder
+        >>> for name in ("ants/1.png", "ants/2.png", "bees/1.png"):
+        ...     Path("insects", name).parent.mkdir(parents=True, exist_ok=True)
+        ...     Image.new("RGB", (30, 20)).save(Path("insects", name))
+        >>> ImageFolder("insects")
+        ImageFolder('insects'): 3 records, 2 classes: ants, bees
+        >>> ImageFolder("insects")[2]["label"]
+        1
     """
 
     def __init__(self, root: str | Path, transform: Transform | None = None) -> None:

@@ -1,0 +1,141 @@
+"""What a person would want to know before training, in the samples of an inspection and in its survey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from datakit.report.image_checks import constant_image, image_trouble
+from datakit.report.output import number, shorten
+from datakit.report.place_checks import broken_objects, empty_boxes, places
+from datakit.report.seen import Finding, Inspected
+from datakit.report.survey import Survey
+from datakit.report.trouble import LOADED, Trouble
+from datakit.report.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
+from datakit.report.wording import CROP, WORDS
+from datakit.transforms import Normalize
+
+_FIRST = 5  # indices of a finding
+_NAME = 60  # characters of a stage
+
+
+def find(
+    samples: Sequence[Inspected],
+    *,
+    classes: Sequence[str] = (),
+    normalize: Mapping[str, Normalize] | None = None,
+    unrepeatable: Mapping[int, str] | None = None,
+    draws: Sequence[Inspected] = (),
+    survey: Survey | None = None,
+) -> tuple[Finding, ...]:
+    """Everything that may be wrong, one finding for each kind of trouble, key and stage; none for a clean dataset.
+
+    Args:
+        samples: records, stage by stage.
+        classes: names of the labels; empty where they are not known.
+        normalize: normalisations by the name of their stage.
+        unrepeatable: index of a sample, and the stage at which a second run under its key was another.
+        draws: one record under the keys of several epochs.
+        survey: figures of the dataset.
+    """
+    groups: dict[tuple[str, str, str], list[tuple[int, Trouble]]] = {}
+    for record in _each_once(samples):
+        for trouble in _troubles(record, classes, normalize or {}):
+            groups.setdefault((trouble.kind, trouble.key, trouble.stage), []).append((record.key.index, trouble))
+    count = len(_each_once(samples))
+    worded = (_worded(group, count) for group in groups.values())
+    found = [*_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples), *(one for one in worded if one)]
+    if not any(kind == "label" for kind, *_ in groups):
+        found.extend(_unknown(survey, classes))
+    return tuple(dict.fromkeys(found))
+
+
+def _each_once(samples: Sequence[Inspected]) -> list[Inspected]:
+    return list({record.key: record for record in samples}.values())
+
+
+def _troubles(record: Inspected, classes: Sequence[str], normalize: Mapping[str, Normalize]) -> Iterator[Trouble]:
+    yield from not_finite(record)
+    yield from image_trouble(record, normalize)
+    yield from constant_image(record)
+    yield from loud_waveform(record)
+    yield from unknown_labels(record, len(classes))
+    yield from grey_masks(record)
+    yield from places(record)
+    yield from empty_boxes(record)
+    yield from broken_objects(record)
+
+
+def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | None:
+    """One finding for what several records have in common."""
+    indices, troubles = zip(*group, strict=True)
+    first: Trouble = troubles[0]
+    words, in_data = WORDS[first.kind], first.stage == LOADED
+    if len(troubles) < samples and (words.always or (first.kind == "twice" and in_data)):
+        return None
+    text = words.text.format(
+        key=first.key,
+        where=_where(first.stage),
+        who=f"{len(troubles)} of {samples} samples",
+        low=number(min(trouble.low for trouble in troubles)),
+        high=number(max(trouble.high for trouble in troubles)),
+        count=number(sum(trouble.count for trouble in troubles)),
+        of=number(sum(trouble.of for trouble in troubles)),
+        detail=first.detail,
+    )
+    is_cut = first.kind == "outside" and not in_data and "crop" in first.stage.lower()
+    hint = CROP if is_cut else (words.in_data or words.hint) if in_data else words.hint
+    return Finding(text, hint.format(key=first.key), indices[:_FIRST])
+
+
+def _where(stage: str) -> str:
+    return "as loaded" if stage == LOADED else f"after {shorten(stage, _NAME)}"
+
+
+def _chance(unrepeatable: Mapping[int, str]) -> Iterator[Finding]:
+    for stage in dict.fromkeys(unrepeatable.values()):
+        indices = tuple(index for index, other in unrepeatable.items() if other == stage)
+        yield Finding(
+            f"two runs under the same key give different samples {_where(stage)}, in {len(indices)} of those looked "
+            "at: it draws from a generator of its own, and a Loader stops there before the first batch",
+            "give it a parameter rng (the sample's NumPy generator), or let it draw from the global generators",
+            indices[:_FIRST],
+        )
+
+
+def _failing(draws: Sequence[Inspected]) -> Iterator[Finding]:
+    failed = [draw for draw in draws if draw.error is not None]
+    if failed:
+        epochs = ", ".join(str(draw.key.epoch) for draw in failed)
+        yield Finding(
+            f"this record came through in epoch {draws[0].key.epoch}, and fails in epoch {epochs}: {failed[0].error}",
+            "a random transform does not suit every draw; let it cope with the smallest images",
+            (draws[0].key.index,),
+        )
+
+
+def _unread(survey: Survey | None, samples: Sequence[Inspected]) -> Iterator[Finding]:
+    """Records that the survey could not read, unless all of them are named already as errors of the samples."""
+    named = {record.error for record in samples}
+    if survey is not None and survey.failed and not (survey.failed <= len(named) and named.issuperset(survey.failures)):
+        tried = survey.read + survey.failed
+        yield Finding(
+            f"{survey.failed:,} of {tried:,} records could not be read: {'; '.join(survey.failures[:1])}",
+            'repair or remove them, or let Loader(on_error="skip") pass over them',
+        )
+
+
+def _unknown(survey: Survey | None, classes: Sequence[str]) -> Iterator[Finding]:
+    """Labels that no sample looked at has, but the survey met."""
+    counts = survey.classes if survey is not None and classes else None
+    named = set(map(str, classes))
+    others = [] if counts is None else [
+        (name, count) for name, count in zip(counts.names, counts.counts, strict=True) if name not in named
+    ]  # fmt: skip
+    if counts is not None and others:
+        numbers = ", ".join(name for name, _ in others[:_FIRST]) + (", …" if len(others) > _FIRST else "")
+        amount = sum(count for _, count in others)
+        yield Finding(
+            f"{amount:,} of {sum(counts.counts):,} values of {counts.key} are outside the {len(classes)} classes: "
+            f"{numbers}",
+            WORDS["label"].hint,
+        )

@@ -1,0 +1,57 @@
+"""One record as it was seen, stage by stage, and what there is to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from datakit.errors import DatakitError
+from datakit.sampling import Key
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A sample as loaded or after one transform: the name of that, and the sample."""
+
+    name: str
+    sample: Any
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """One record under its key.
+
+    Attributes:
+        key: what the sample is a function of.
+        path: the file behind it, where there is one.
+        stages: as loaded and after every transform, as far as it came.
+        error: why it came no further.
+    """
+
+    key: Key
+    path: str | None
+    stages: tuple[Stage, ...]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person would want to know before training.
+
+    Attributes:
+        text: what it is, with key, stage and numbers, in one sentence.
+        hint: what may be done about it; may be empty.
+        indices: the first records that show it.
+    """
+
+    text: str
+    hint: str = ""
+    indices: tuple[int, ...] = ()
+
+
+def describe(error: BaseException) -> str:
+    """An error as a person should read it: one of datakit's by its message, any other with its type."""
+    text = str(error).strip() or "no message"
+    if "\nOriginal Traceback" in text:  # torch puts the traceback of a worker into the message
+        return f"{text.splitlines()[-1]} (in a worker of the loader)"
+    return text if isinstance(error, DatakitError) else f"{type(error).__name__}: {text}"

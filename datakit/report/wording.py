@@ -1,0 +1,97 @@
+"""What is said about each kind of trouble, and what may be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datakit.report.trouble import Kind
+
+
+@dataclass(frozen=True)
+class Words:
+    """Of one kind.
+
+    Attributes:
+        text: one sentence, with the fields of a `Trouble` and `where` and `who` to be filled in.
+        hint: what may be done where a transform brought it about.
+        in_data: what may be done where it was so as loaded; as `hint` where empty.
+        always: whether it counts only where every sample has it: it follows from the code, not from a dark picture.
+    """
+
+    text: str
+    hint: str
+    in_data: str = ""
+    always: bool = False
+
+
+_COUNTED = "{count} of the {of} {key} in {who}"
+
+WORDS: dict[Kind, Words] = {
+    "not finite": Words(
+        "{key} has {count} values that are not finite {where}, in {who}",
+        "look for a division by 0, or the logarithm of 0, in that transform",
+        "look at the file or its annotation; leave such records or points out before the loss becomes NaN",
+    ),
+    "bytes": Words(
+        "{key} is floating point from {low} to {high} {where}, in {who}: still 0 … 255, not 0 … 1",
+        "divide by 255: ToTensor does that to a uint8 image, and not to one that is floating point already",
+    ),
+    "range": Words(
+        "{key} goes from {low} to {high} {where}, in {who}: outside 0 … 1, with no Normalize",
+        "all is well if that is a normalisation of your own; else look at what this transform does to the values",
+        "all is well if the dataset normalises by itself; else scale the values to 0 … 1",
+    ),
+    "twice": Words(
+        "{key} is at most {high} {where}, in {who}: it looks divided by 255 twice",
+        "divide once: ToTensor divides a uint8 image by 255 itself",
+    ),
+    "far": Words(
+        "{key} goes from {low} to {high} {where}, in {who}: normalised values lie within about -3 … 3",
+        "check mean and std of Normalize, and that the image before it is in 0 … 1",
+    ),
+    "statistics": Words(
+        "{key} goes from {low} to {high} {where}, in {who}: mean and std are as for 0 … 255, the image was in 0 … 1",
+        "divide the mean and std by 255",
+        always=True,
+    ),
+    "constant": Words(
+        "{key} has the same value in every pixel {where}, in {who}; as loaded it had not",
+        "that transform wiped out the picture: look at it stage by stage on the page",
+    ),
+    "loud": Words(
+        "{key} goes from {low} to {high} {where}, in {who}: outside -1 … 1",
+        "lower the gain, or clip; all is well if that is a normalisation of your own",
+        "divide by the greatest value of the sample format, 32768 for 16 bits",
+    ),
+    "label": Words(
+        "{count} of the {of} values of {key} in {who} are outside the {detail} classes {where}: from {low} to {high}",
+        "classes count from 0 to their number less 1; a loss on the GPU ends with an assertion for any other",
+    ),
+    "masks": Words(
+        "{key} go from {low} to {high} {where}, with other values than 0 and 1, in {who}",
+        "resample masks by the nearest pixel, not by blending, or threshold them after that",
+        "make them 0 and 1: one mask for each object, (mask == value)",
+    ),
+    "outside": Words(
+        _COUNTED + " lie outside the image {where}",
+        "does this transform move the {key} with the image?",
+        "they are so in the data: look at the annotation, and at whether the image was turned by its EXIF tag",
+    ),
+    "empty": Words(
+        _COUNTED + " are empty or inverted (x2 <= x1 or y2 <= y1) {where}",
+        "drop such objects from every per-object key, as the crops of datakit do, and order corners after a flip",
+        "boxes are x1, y1, x2, y2; if these are x, y, width, height, add the corner",
+    ),
+    "lengths": Words(
+        "per-object keys differ in length {where}, in {who}: {detail}",
+        "drop and keep objects in all of them together",
+    ),
+    "unlabelled": Words(
+        "{key} come without labels {where}, in {who}",
+        "detectors need labels (N,) int64, one for each box",
+    ),
+}
+"""What is said about each kind."""
+
+CROP = "normal for a crop, which cuts them off; leave them out of the loss, or crop less"
+"""The hint for what lies outside after a crop."""
