@@ -155,9 +155,7 @@ class Loader(DataLoader[Any]):
         self._passes += 1
         return Pass(self, self._packets(), self._passes, epoch, start)
 
-    def with_workers(
-        self, num_workers: int, *, start_method: str | None = None, batch_size: int | None = None
-    ) -> Self:
+    def with_workers(self, num_workers: int, *, start_method: str | None = None, batch_size: int | None = None) -> Self:
         """The same stream from where this loader is, by another number of workers.
 
         Everything else is as it was given to this loader; options that need workers (`prefetch_factor`,

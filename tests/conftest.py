@@ -31,3 +31,12 @@ def faces(shared, tmp_path_factory):
     root = tmp_path_factory.mktemp("faces")
     zipfile.ZipFile(shared / "faces.zip").extractall(root)
     return FaceLandmarks(root)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One headless Chromium for all tests; skips, with a reason, where there is none."""
+    from browser import launched
+
+    with launched() as browser:
+        yield browser

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import CONTRAST, launched, opened, until
+from browser import CONTRAST, opened, until
 from pages import decoded
 from PIL import Image
 
 from datakit import Loader, Mapped, collate
+from datakit.inspection.look import Finding, look
+from datakit.inspection.survey import ClassCounts
 from datakit.report import page as report
-from datakit.report.inspection import Finding, look
 from datakit.report.show import Shown, show
-from datakit.report.survey import ClassCounts
 from datakit.targets import Target
 from datakit.transforms import FACE68_PAIRS, Compose, Normalize, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
 from datakit.vision import FaceLandmarks
@@ -77,12 +77,6 @@ def fails_on_three(sample):
 def broken():
     dataset = FaceLandmarks.synthetic(n=8, transform=Compose([Rescale((32, 32)), fails_on_three, ToTensor()]))
     return look(Target("broken", dataset), indices=[2, 3], batch_size=8)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

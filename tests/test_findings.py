@@ -7,8 +7,8 @@ import torch
 
 from datakit import Loader, Mapped, collate
 from datakit.chain import same
-from datakit.report.findings import find
-from datakit.report.inspection import look
+from datakit.inspection.findings import find
+from datakit.inspection.look import look
 from datakit.sampling import Key
 from datakit.targets import Target
 from datakit.transforms import (

@@ -9,14 +9,16 @@ import datakit
 
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
-    {"errors", "sample", "pixels", "probe", "cores"},
+    {"errors", "sample", "pixels", "probe", "cores", "phrasing"},
     {"columns", "files", "tables", "sampling", "foreign"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},
     {"vision", "delivery"},
     {"loader", "passes"},
-    {"testing", "targets", "report", "bench"},
+    {"testing", "targets"},
+    {"inspection", "bench"},
+    {"report"},
     {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -12,14 +12,14 @@ from PIL import Image
 
 from datakit import Loader, Mapped
 from datakit.errors import DatakitError
+from datakit.inspection.look import Finding, Inspected, Stage, look
+from datakit.inspection.normalize import with_normalize
+from datakit.inspection.survey import Channels, ClassCounts, MeanShape, Survey
 from datakit.report import figures, page
 from datakit.report.charts import mean_shape, ratio_histogram, size_scatter
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.history import history
-from datakit.report.inspection import Finding, Inspected, Stage, look
-from datakit.report.normalize import with_normalize
 from datakit.report.show import show
-from datakit.report.survey import Channels, ClassCounts, MeanShape, Survey
 from datakit.sampling import Key
 from datakit.targets import Target
 from datakit.transforms import FACE68_PAIRS, Compose, Normalize, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor

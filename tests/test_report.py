@@ -9,11 +9,14 @@ from pages import Page, decoded
 from PIL import Image
 
 from datakit import Concat, Loader, Mapped, Subset, collate
-from datakit.report import drawing, inspection, page, picture, summary, terminal
-from datakit.report.batch import split
+from datakit.inspection import look as inspection
+from datakit.inspection import picture, summary
+from datakit.inspection.batch import split
+from datakit.inspection.look import look
+from datakit.phrasing import number, shorten, size
+from datakit.report import drawing, page, terminal
 from datakit.report.drawing import draw
-from datakit.report.inspection import look
-from datakit.report.output import number, shorten, size, write_whole
+from datakit.report.output import write_whole
 from datakit.targets import Target, TargetError, open_target
 from datakit.transforms import FACE68_PAIRS, Compose, Normalize, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
 from datakit.vision import FaceLandmarks

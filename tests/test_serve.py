@@ -200,11 +200,11 @@ def test_the_command(here):
     try:
         address = process.stdout.readline().split()[1]
         assert process.stderr.readline().strip() == "watching own_chain.py"
-        assert "Rescale(size=40)" in get(address).read().decode()
+        assert "Rescale(40)" in get(address).read().decode()
         stream = events(get(address, "/events?seen=1"))
         write(here / "own_chain.py", CODE.format(name="two", size=64))
         assert next(stream)[0] == "changed"
-        assert "Rescale(size=64)" in get(address).read().decode()
+        assert "Rescale(64)" in get(address).read().decode()
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

@@ -9,11 +9,11 @@ from PIL import Image
 
 from datakit import Columns, Concat, Dataset, Key, KeySampler, Mapped, Subset
 from datakit.chain import same
-from datakit.report.labels import all_labels, labels_of
-from datakit.report.mean_shape import mean_shape
-from datakit.report.moments import Moments, moments_of
-from datakit.report.survey import Channels
-from datakit.report.surveying import survey
+from datakit.inspection.labels import all_labels, labels_of
+from datakit.inspection.mean_shape import mean_shape
+from datakit.inspection.moments import Moments, moments_of
+from datakit.inspection.survey import Channels
+from datakit.inspection.surveying import survey
 from datakit.transforms import Compose, Normalize, RandomCrop, Rescale, ToTensor
 from datakit.vision import FaceLandmarks, ImageFolder
 
@@ -123,7 +123,7 @@ def test_a_large_mean_costs_no_digits():
 def test_pieces_of_a_large_image_make_the_whole(monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
     whole = moments_of(image)
-    monkeypatch.setattr("datakit.report.moments._PIECE", 7)
+    monkeypatch.setattr("datakit.inspection.moments._PIECE", 7)
     pieces = moments_of(torch.from_numpy(image).permute(2, 0, 1))
     assert whole.count == pieces.count == 3000
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-12)

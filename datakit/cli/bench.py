@@ -137,7 +137,7 @@ def _run(
     target: Target, options: dict[str, Any], stages: bool, show: Callable[[str, int, int], None]
 ) -> tuple[Run, Advice]:
     from datakit.bench import Machine, Run, measure, profile, recommend
-    from datakit.report.inspection import chain_names
+    from datakit.inspection.look import chain_names
 
     what = {"repeats": options["repeats"], "batches": options["batches"], "seed": options["seed"] or 0}
     measurements = measure(

@@ -38,7 +38,7 @@ class Commands(click.Group):
 
 def _complain(ctx: click.Context, error: Exception) -> int:
     """Say what went wrong; the exit code."""
-    from datakit.report.inspection import describe
+    from datakit.inspection.look import describe
     from datakit.targets import TargetError
 
     if _debugging(ctx):

@@ -16,7 +16,7 @@ from datakit.cli.options import json_option, numbers, open_, target_options
 from datakit.cli.output import check_place, paint, print_json, progress
 
 if TYPE_CHECKING:
-    from datakit.report.inspection import Inspection
+    from datakit.inspection.look import Inspection
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -108,8 +108,8 @@ def _drawn(what: dict[str, Any], kind: str | None) -> tuple[Inspection, bytes]:
 
 def _looked(what: dict[str, Any], show: Any) -> Inspection:
     from datakit.cores import usable_cores
-    from datakit.report.inspection import look
-    from datakit.report.normalize import with_normalize
+    from datakit.inspection.look import look
+    from datakit.inspection.normalize import with_normalize
     from datakit.targets import TargetError, parse_transform
     from datakit.transforms import Normalize
 
@@ -131,7 +131,7 @@ def _looked(what: dict[str, Any], show: Any) -> Inspection:
 
 
 def _say(inspection: Inspection, place: Path, size_of_it: int, as_json: bool) -> None:
-    from datakit.report.output import size
+    from datakit.phrasing import size
     from datakit.report.terminal import inspection_json, inspection_lines
 
     if as_json:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from datakit.bench import Advice, Comparison, Configuration, Measurement, Profile, Run, write_run
-from datakit.report.output import shorten
+from datakit.phrasing import shorten
 from datakit.report.terminal import aligned
 
 WORTH = 0.03

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from datakit.inspection.survey import MeanShape
+from datakit.phrasing import number
 from datakit.report.axes import Tick, ratio_ticks, round_ticks
-from datakit.report.output import number
-from datakit.report.survey import MeanShape
 
 _CANVAS = (364.0, 290.0)
 _PLOT = (48.0, 12.0, 340.0, 250.0)  # left, top, right, bottom of what axes enclose

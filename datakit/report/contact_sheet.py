@@ -12,10 +12,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from datakit.errors import DatakitError
-from datakit.report.batch import split
+from datakit.inspection.batch import split
+from datakit.inspection.look import Inspection
 from datakit.report.drawing import draw
 from datakit.report.figures import IN_GRID, label_of, members_of
-from datakit.report.inspection import Inspection
 
 _WIDTH = 1600  # of the sheet, at most
 _CELL = 360  # of a picture, at most

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from datakit.report.picture import image_in, shown
+from datakit.inspection.picture import image_in, shown
 from datakit.transforms import Normalize
 
 Colour: TypeAlias = tuple[int, int, int]

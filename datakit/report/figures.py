@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datakit.report.batch import split
+from datakit.inspection.batch import split
+from datakit.inspection.labels import labels_of
+from datakit.inspection.look import Inspected, Inspection, Stage
+from datakit.inspection.normalize import BATCH
 from datakit.report.drawing import Drawing, draw
 from datakit.report.history import History, history
-from datakit.report.inspection import Inspected, Inspection, Stage
-from datakit.report.labels import labels_of
-from datakit.report.normalize import BATCH
 
 IN_GRID = 64
 """Samples of a batch that are shown."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from datakit.report.summary import Row, equal, fields, row_of
+from datakit.inspection.summary import Row, equal, fields, row_of
 
 
 @dataclass(frozen=True)

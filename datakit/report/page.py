@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import datakit
+from datakit.inspection.look import Inspection
+from datakit.inspection.summary import summarise
 from datakit.report.figures import Record, draws_of, grid_of, record_of, side_of
-from datakit.report.inspection import Inspection
-from datakit.report.summary import summarise
 from datakit.report.survey_view import view_of
 from datakit.report.templating import environment, script
 

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from datakit.bench import Configuration, Measurement, Profile, Run
-from datakit.report.output import number, shorten
+from datakit.phrasing import number, shorten
 
 FORMATS = ("pdf", "png", "svg")
 """Endings of the files that a plot can be written to."""

@@ -15,16 +15,16 @@ from torch.utils.data import DataLoader
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
 from datakit.errors import DatakitError
-from datakit.report.batch import split
+from datakit.inspection.batch import split
+from datakit.inspection.look import Inspected, Inspection, Stage, chain_names, look
+from datakit.inspection.normalize import with_normalize
+from datakit.inspection.picture import image_in, normalizers
+from datakit.inspection.records import inspected
+from datakit.inspection.summary import summarise
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.figures import grid_of, record_of
-from datakit.report.inspection import Inspected, Inspection, Stage, chain_names, look
-from datakit.report.normalize import with_normalize
 from datakit.report.output import write_whole
 from datakit.report.page import render
-from datakit.report.picture import image_in, normalizers
-from datakit.report.records import inspected
-from datakit.report.summary import summarise
 from datakit.report.templating import environment
 from datakit.report.terminal import inspection_lines
 from datakit.sampling import Key, KeySampler

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datakit.inspection.survey import Channels, ClassCounts, Survey
+from datakit.phrasing import number
 from datakit.report.charts import Chart, mean_shape, ratio_histogram, size_scatter
-from datakit.report.output import number
-from datakit.report.survey import Channels, ClassCounts, Survey
 
 UNFOLDED = 20
 """Classes that are shown at once."""

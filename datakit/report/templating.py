@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from datakit.report.output import number
+from datakit.phrasing import number
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
-from datakit.report.inspection import Inspected, Inspection
-from datakit.report.output import number, shorten
-from datakit.report.summary import Row, compare, summarise
-from datakit.report.survey import Survey
+from datakit.inspection.look import Inspected, Inspection
+from datakit.inspection.summary import Row, compare, summarise
+from datakit.inspection.survey import Survey
+from datakit.phrasing import number, shorten
 from datakit.report.survey_view import view_of
 
 Paint: TypeAlias = Callable[[str, str], str]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from datakit.report.moments import planes_of
-from datakit.report.seen import Inspected
-from datakit.report.trouble import LOADED, Trouble, numbers, values_of
+from datakit.inspection.moments import planes_of
+from datakit.inspection.seen import Inspected
+from datakit.inspection.trouble import LOADED, Trouble, numbers, values_of
 from datakit.sample import PER_OBJECT
 
 _ROUNDING = 1e-2  # pixels

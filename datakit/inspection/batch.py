@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from datakit.report.picture import image_in
+from datakit.inspection.picture import image_in
 
 
 def split(batch: Any) -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ import torch
 
 from datakit.dataset import Dataset
 from datakit.derived import Derived, Mapped
+from datakit.inspection.labels import all_labels, class_counts, labels_of
+from datakit.inspection.mean_shape import mean_shape
+from datakit.inspection.moments import Moments, moments_of, planes_of
+from datakit.inspection.picture import image_in, normalizers
+from datakit.inspection.survey import Channels, ClassCounts, MeanShape, Survey
 from datakit.loader import Loader
-from datakit.report.labels import all_labels, class_counts, labels_of
-from datakit.report.mean_shape import mean_shape
-from datakit.report.moments import Moments, moments_of, planes_of
-from datakit.report.picture import image_in, normalizers
-from datakit.report.survey import Channels, ClassCounts, MeanShape, Survey
 from datakit.sampling import Key, KeySampler
 from datakit.transforms import Normalize
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datakit.report.survey import MeanShape
+from datakit.inspection.survey import MeanShape
 
 _ROUNDS, _CLOSE = 100, 1e-12
 

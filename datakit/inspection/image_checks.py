@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from datakit.report.moments import planes_of
-from datakit.report.picture import image_in
-from datakit.report.seen import Inspected
-from datakit.report.trouble import Trouble, finite
+from datakit.inspection.moments import planes_of
+from datakit.inspection.picture import image_in
+from datakit.inspection.seen import Inspected
+from datakit.inspection.trouble import Trouble, finite
 from datakit.transforms import Normalize
 
 _ROUNDING = 1e-3

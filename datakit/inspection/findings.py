@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from datakit.report.image_checks import constant_image, image_trouble
-from datakit.report.output import number, shorten
-from datakit.report.place_checks import broken_objects, empty_boxes, places
-from datakit.report.seen import Finding, Inspected
-from datakit.report.survey import Survey
-from datakit.report.trouble import LOADED, Trouble
-from datakit.report.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
-from datakit.report.wording import CROP, WORDS
+from datakit.inspection.image_checks import constant_image, image_trouble
+from datakit.inspection.place_checks import broken_objects, empty_boxes, places
+from datakit.inspection.seen import Finding, Inspected
+from datakit.inspection.survey import Survey
+from datakit.inspection.trouble import LOADED, Trouble
+from datakit.inspection.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
+from datakit.inspection.wording import CROP, WORDS
+from datakit.phrasing import number, shorten
 from datakit.transforms import Normalize
 
 _FIRST = 5  # indices of a finding

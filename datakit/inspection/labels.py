@@ -10,7 +10,7 @@ import torch
 
 from datakit.dataset import Dataset
 from datakit.derived import AsTuple, Concat, Mapped, Subset
-from datakit.report.survey import ClassCounts
+from datakit.inspection.survey import ClassCounts
 
 _BACKGROUND = {"background", "__background__"}
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from datakit.report.batch import split
-from datakit.report.inspection import Inspection
-from datakit.report.picture import image_in
+from datakit.inspection.batch import split
+from datakit.inspection.look import Inspection
+from datakit.inspection.picture import image_in
 from datakit.transforms import Normalize
 
 BATCH = "the batch"

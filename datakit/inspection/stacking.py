@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datakit.errors import CollateError, SampleError, WorkerError
-from datakit.report.seen import Finding, describe
-from datakit.report.summary import fields
-from datakit.report.trouble import numbers
+from datakit.inspection.seen import Finding, describe
+from datakit.inspection.summary import fields
+from datakit.inspection.trouble import numbers
 from datakit.sample import PER_OBJECT, SEQUENCES
 
 _SHOWN = 3  # kinds of values in a message

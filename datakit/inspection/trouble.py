@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
-from datakit.report.labels import labels_of
-from datakit.report.picture import image_in
-from datakit.report.seen import Stage
+from datakit.inspection.labels import labels_of
+from datakit.inspection.picture import image_in
+from datakit.inspection.seen import Stage
 
 LOADED = "loaded"
 """The name of the first stage."""

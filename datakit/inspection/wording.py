@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datakit.report.trouble import Kind
+from datakit.inspection.trouble import Kind
 
 
 @dataclass(frozen=True)

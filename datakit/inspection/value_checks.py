@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from datakit.report.seen import Inspected
-from datakit.report.summary import fields
-from datakit.report.trouble import Trouble, each, finite, numbers
+from datakit.inspection.seen import Inspected
+from datakit.inspection.summary import fields
+from datakit.inspection.trouble import Trouble, each, finite, numbers
 
 _ROUNDING = 1e-3
 

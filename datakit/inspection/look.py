@@ -11,14 +11,14 @@ from torch.utils.data import DataLoader
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
 from datakit.errors import DatakitError
+from datakit.inspection.findings import find
+from datakit.inspection.first_batch import blame, first_batch
+from datakit.inspection.picture import normalizers
+from datakit.inspection.records import drawn, inspected, unrepeatable
+from datakit.inspection.seen import Finding, Inspected, Stage, describe
+from datakit.inspection.survey import Survey
+from datakit.inspection.surveying import survey
 from datakit.loader import Loader
-from datakit.report.findings import find
-from datakit.report.first_batch import blame, first_batch
-from datakit.report.picture import normalizers
-from datakit.report.records import drawn, inspected, unrepeatable
-from datakit.report.seen import Finding, Inspected, Stage, describe
-from datakit.report.survey import Survey
-from datakit.report.surveying import survey
 from datakit.sampling import Key, KeySampler
 from datakit.targets import Target, TargetError
 from datakit.transforms import Normalize

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datakit.chain import irreproducible, same
 from datakit.dataset import Dataset
 from datakit.errors import SampleError
-from datakit.report.seen import Inspected, Stage, describe
+from datakit.inspection.seen import Inspected, Stage, describe
 from datakit.sampling import Key
 
 

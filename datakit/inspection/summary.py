@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from datakit.chain import same
-from datakit.report.output import shorten
+from datakit.phrasing import shorten
 from datakit.sample import UNITS
 
 Status: TypeAlias = Literal["same", "changed", "added", "dropped"]
