@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,12 @@ def write(path, text):
 
 
 write.time = 1_700_000_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_fork_server():
+    """One that another test has started has not imported torch, and each drawing would take seconds."""
+    forkserver._forkserver._stop()
 
 
 @pytest.fixture
@@ -211,7 +218,7 @@ def test_the_command(here):
         assert psutil.wait_procs(children, timeout=10)[1] == []
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_a_taken_port_and_options_that_do_not_go_together(here):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -207,9 +208,16 @@ def _server(state: State, port: int) -> Iterator[str]:
     class Handler(_Handler):
         pass
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A browser that leaves in the middle is no news."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     Handler.state = state
-    server = ThreadingHTTPServer((_HOST, port), Handler)
-    server.daemon_threads = True
+    server = Server((_HOST, port), Handler)
     own_port = int(server.server_port)
     Handler.hosts = (f"{_HOST}:{own_port}", f"localhost:{own_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
