@@ -188,7 +188,7 @@ class Spins(Slow):
         return index
 
 
-@pytest.mark.parametrize("method", [None, "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [None, pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
 def test_cpu_of_workers_is_counted_until_they_end(method):
     loader = DataLoader(Spins(n=20), 2, num_workers=1, multiprocessing_context=method)
     before = time.perf_counter()

@@ -64,7 +64,8 @@ def typed(line):
     runs = "--synthetic" in words or words == ["list"]
     options = {name for part in command.get_command(None, words[0]).params for name in part.opts}
     unknown = {word for word in words if word.startswith("-")} - options
-    return CliRunner().invoke(command, words if runs else [words[0], "--help"]), unknown
+    soon = ["--repeats", "1"] if words[0] == "bench" else []
+    return CliRunner().invoke(command, [*words, *soon] if runs else [words[0], "--help"]), unknown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

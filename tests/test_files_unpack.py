@@ -264,7 +264,9 @@ part = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0:", exclude_categories=["Cs"]), min_size=1, max_size=40
 )
 good_name = st.lists(
-    part.filter(lambda p: p.strip(". ") and p == p.lower() == p.lower().lower()), min_size=1, max_size=6
+    part.filter(lambda p: p.strip(". ") and p == p.lower() == p.lower().lower() and p != ".datakit"),
+    min_size=1,
+    max_size=6,
 ).map("/".join)
 
 

@@ -4,7 +4,6 @@ import gc
 import itertools
 import multiprocessing
 import time
-from itertools import product
 
 import numpy as np
 import pytest
@@ -66,12 +65,12 @@ def test_batch_size_and_ranks_change_nothing(pictures, truth, ranks, batch_size)
 
 def starts():
     """Every start method, with 1 to 3 workers; those that import torch anew in each worker in a choice of the cases."""
-    for method, workers, persistent in product(("fork", "spawn", "forkserver"), (1, 2, 3), (False, True)):
+    for method, workers, persistent in itertools.product(("fork", "spawn", "forkserver"), (1, 2, 3), (False, True)):
         is_chosen = method == "fork" or (workers, persistent) in ((1, False), (3, True))
         yield pytest.param(method, workers, persistent, marks=() if is_chosen else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("method", "workers", "persistent"), starts())
+@pytest.mark.parametrize(("method", "workers", "persistent"), list(starts()))
 def test_workers_and_how_they_start_change_nothing(pictures, truth, method, workers, persistent):
     epochs = EPOCHS if persistent or method == "fork" else 1  # a fresh start imports torch anew: slow
     seen = stream(

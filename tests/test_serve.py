@@ -240,10 +240,11 @@ def test_a_taken_port_and_options_that_do_not_go_together(here):
 
 
 def test_an_unknown_name_ends_it(here):
-    process = subprocess.run(
-        [sys.executable, "-m", "datakit", "inspect", "fases", "--synthetic", "--serve"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert "did you mean 'faces'" in process.stderr
-    assert process.returncode == 2
-    assert process.stdout == ""
+    from click.testing import CliRunner
+
+    from datakit.cli import command
+
+    result = CliRunner().invoke(command, ["inspect", "fases", "--synthetic", "--serve"])
+    assert result.exit_code == 2
+    assert "did you mean 'faces'" in result.stderr
+    assert result.stdout == ""

@@ -33,7 +33,6 @@ from datakit.transforms import Normalize
 
 _SIDE = 320  # pixels of a picture
 _NO_INDEX = -1
-_NAMELESS = (f"sample {_NO_INDEX}", "first batch of")  # titles of what was given as it is
 _OUTPUTS = count(1)  # so that no two outputs of a notebook share an id
 
 
@@ -65,8 +64,7 @@ class Shown:
         return place
 
     def __repr__(self) -> str:
-        lines = [line for line in inspection_lines(self.inspection) if line.strip() not in _NAMELESS]
-        return "\n".join([*lines, *self.inspection.errors]).rstrip()
+        return "\n".join([*inspection_lines(self.inspection), *self.inspection.errors]).rstrip()
 
     def _repr_html_(self) -> str:
         grid, unseen = grid_of(self.inspection, _SIDE)

@@ -32,10 +32,10 @@ def inspection_lines(inspection: Inspection, paint: Paint = plain) -> list[str]:
     lines = [paint("title", inspection.dataset), *_arrows(inspection.chain), ""]
     whole = [sample for sample in inspection.samples if sample.error is None]
     if whole:
-        lines += [paint("title", _title(whole[0])), *_sample_table(whole[0], inspection.chain, paint), ""]
+        lines += [*_titled(_title(whole[0]), paint), *_sample_table(whole[0], inspection.chain, paint), ""]
     if inspection.batch is not None:
-        title = paint("title", f"first batch of {inspection.loader}")
-        lines += [title, *_table(summarise(inspection.batch), paint), ""]
+        title = f"first batch of {inspection.loader}" if inspection.loader else ""
+        lines += [*_titled(title, paint), *_table(summarise(inspection.batch), paint), ""]
     if inspection.survey is not None and inspection.survey.read:
         lines += [*survey_lines(inspection.survey, paint), ""]
     return lines
@@ -120,8 +120,14 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
     return ["  " + "  ".join(cells).rstrip() for cells in padded]
 
 
+def _titled(text: str, paint: Paint) -> list[str]:
+    return [paint("title", text)] if text else []
+
+
 def _title(sample: Inspected) -> str:
-    return f"sample {sample.key.index}" + (f"  {sample.path}" if sample.path else "")
+    """Empty for a sample that was given as it is."""
+    name = f"sample {sample.key.index}" if sample.key.index >= 0 else ""
+    return "  ".join(part for part in (name, sample.path) if part)
 
 
 def _sample_table(sample: Inspected, chain: Sequence[str], paint: Paint) -> list[str]:
