@@ -34,6 +34,7 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/measuring.py
 
 # uv sets up in seconds what takes pip minutes
 $(STAMP): pyproject.toml constraints.txt

@@ -4,23 +4,18 @@ python benchmarks/core.py            # a few minutes; writes docs/benchmarks.md
 python benchmarks/core.py --quick    # a small index, to see that it runs; prints only
 """
 
-import argparse
-import datetime
 import os
-import platform
-import statistics
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from figures import script, spread
 from torch.utils.data import DataLoader
 
-import datakit
 from datakit import Columns, Dataset, Loader, Subset
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 CONSTANT = {"x": 1}
 
 
@@ -118,10 +113,6 @@ def interleaved(runs, n, repeats):
     return taken
 
 
-def spread(values, unit):
-    return f"{statistics.median(values):.2f} {unit} ({min(values):.2f} – {max(values):.2f})"
-
-
 def measure_memory(n, method):
     options = {"num_workers": 4, "multiprocessing_context": method}
     ours = growth(Loader(Paths(n), 1000, shuffle=True, collate_fn=memory_of, verify=False, **options))
@@ -149,25 +140,13 @@ def measure_bookkeeping(n, repeats):
     )
 
 
-def machine():
-    cpu = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in cpu if line.startswith("model name")), "unknown processor")
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, NumPy {np.__version__}"
-    return f"{len(os.sched_getaffinity(0))} cores of {model}, Linux, {versions}, datakit {datakit.__version__}"
-
-
-def page(n, memory, entry, bookkeeping, repeats):
+def text_of(n, memory, entry, bookkeeping, repeats):
     rows = "\n".join(
         f"| {method} | {ours[0]:.1f} | {ours[1]:.0f} | {theirs[0]:.1f} | {theirs[1]:.0f} |"
         for method, (ours, theirs) in memory.items()
     )
     costs = "\n".join(f"| {name} | {spread(values, 'µs')} |" for name, values in bookkeeping.items())
-    return f"""# Figures
-
-Written by `python benchmarks/core.py` on {datetime.date.today()}: {machine()}.
-Times are medians of {repeats} interleaved repetitions, with the least and the greatest.
-
-## Memory of a large index
+    return f"""## Memory of a large index
 
 {n:,} records (path and label), read once in shuffled order by 4 workers. The figure is the private memory that the
 worst worker gained between its first and its last batch; the bar is 20 MB a worker. A spawned worker begins with what
@@ -188,21 +167,17 @@ generators of Python, NumPy and torch are seeded for it, and put back after the 
 | loop | time per sample |
 | --- | --- |
 {costs}
+
+Times are medians of {repeats} interleaved repetitions, with the least and the greatest.
 """
 
 
-def main():
+def sections(quick):
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # 4 workers on purpose
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
     n, repeats = (20_000, 3) if quick else (1_000_000, 9)
     memory = {method: measure_memory(n, method) for method in ("fork", "spawn")}
-    text = page(n, memory, measure_entry(n, repeats), measure_bookkeeping(20_000, repeats), repeats)
-    print(text)
-    if not quick:
-        PAGE.write_text(text)
+    return text_of(n, memory, measure_entry(n, repeats), measure_bookkeeping(20_000, repeats), repeats)
 
 
 if __name__ == "__main__":
-    main()
+    script("core", sections)

@@ -28,9 +28,33 @@ def faces(shared, tmp_path_factory):
     """The 69 real faces, unpacked as a user would have them."""
     from datakit.vision import FaceLandmarks
 
-    root = tmp_path_factory.mktemp("faces")
-    zipfile.ZipFile(shared / "faces.zip").extractall(root)
-    return FaceLandmarks(root)
+    return FaceLandmarks(unpacked(shared / "faces.zip", tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def hymenoptera(shared, tmp_path_factory):
+    """The folder with `train` and `val` of the real ants and bees."""
+    return unpacked(shared / "hymenoptera_data.zip", tmp_path_factory) / "hymenoptera_data"
+
+
+def unpacked(archive, tmp_path_factory):
+    """The folder with what is in a real archive; a test skips where that is not among the real datasets."""
+    if not archive.exists():
+        pytest.skip(f"{archive.name} is not among the real datasets")
+    root = tmp_path_factory.mktemp(archive.stem)
+    zipfile.ZipFile(archive).extractall(root)
+    return root
+
+
+@pytest.fixture
+def one_thread():
+    """Threads of torch that wait for a core burn the cores of others."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

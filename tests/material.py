@@ -37,6 +37,20 @@ def draw(sample, rng=None):
     return {**sample, "draw": rng.integers(2**62)}
 
 
+class Sleeps:
+    """A transform, or a function that loads, of known cost."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __call__(self, value, rng=None):
+        time.sleep(self.seconds)
+        return value
+
+    def __repr__(self):
+        return f"Sleeps({self.seconds})"
+
+
 def global_draws(sample):
     """A plain function that knows nothing of datakit."""
     noise = random.random() + np.random.rand()

@@ -2,6 +2,7 @@ import multiprocessing
 import time
 from statistics import median
 
+import measuring
 import psutil
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from datakit import Loader, Mapped, collate
 from datakit.bench import Configuration, default_workers, measure, remade
-from datakit.bench.loaders import at_epoch, configurations, maker
+from datakit.bench.loaders import configurations, maker
 from datakit.bench.timing import _length, timed
 from datakit.bench.usage import MemoryWatch
 from datakit.errors import DatakitError, SampleError, UnknownNameError
@@ -325,33 +326,7 @@ def test_a_subclass_is_made_anew_where_its_constructor_is_the_loaders():
         Other(3).with_workers(1)
 
 
-@pytest.fixture
-def one_thread():
-    """Threads of torch that wait for a core burn the cores of others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.benchmark
-@pytest.mark.parametrize("workers", [0, 1])
-def test_the_figure_agrees_with_a_plain_loop_within_5_per_cent(faces, workers, monkeypatch, one_thread):
-    from datakit.transforms import Compose, RandomCrop, Rescale, ToTensor
-
-    dataset = faces.with_transform(Compose([Rescale(256), RandomCrop(224), ToTensor()]))
-    monkeypatch.setattr("datakit.bench.sweep.at_epoch", lambda loader, turn: at_epoch(loader, 1))  # the same samples
-
-    def plain(epoch):
-        loader = Loader(dataset, 16, shuffle=True, num_workers=workers, verify=False)
-        loader.load_state_dict({**loader.state_dict(), "epoch": epoch})
-        start = time.perf_counter()
-        samples = sum(len(batch["image"]) for batch in loader)
-        return samples / (time.perf_counter() - start)
-
-    ours, loops = [], []
-    for _ in range(20):  # in turns, and compared pair by pair: neighbours see the same machine
-        (measured,) = measure(dataset, workers=[workers], batch_sizes=[16], repeats=1)
-        ours += measured.rates
-        loops.append(plain(1))
-    assert median(a / b for a, b in zip(ours, loops, strict=True)) == pytest.approx(1, rel=0.05)
+@pytest.mark.parametrize(("workers", "rounds"), [(0, 150), (1, 100)])
+def test_the_figure_agrees_with_a_plain_loop_within_5_per_cent(faces, workers, rounds, one_thread):
+    assert median(measuring.agreement(measuring.chained(faces), workers, rounds)) == pytest.approx(1, rel=0.05)

@@ -1,11 +1,11 @@
-import gc
 import multiprocessing
 import time
 from statistics import median
 
+import measuring
 import pytest
 import torch
-from material import Numbers
+from material import Numbers, Sleeps
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset
 from torch.utils.data import Subset as TorchSubset
@@ -14,22 +14,9 @@ from datakit import Concat, Loader, Mapped, Subset, probe
 from datakit.bench import Configuration, profile
 from datakit.bench.clocks import Timed, instrumented, with_clocks
 from datakit.bench.stages import _clocked
-from datakit.bench.timing import timed
 from datakit.errors import CorruptDataError
-from datakit.transforms import Compose, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
+from datakit.transforms import Compose
 from datakit.vision import ImageFolder
-
-
-class Sleeps:
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def __call__(self, value, rng=None):
-        time.sleep(self.seconds)
-        return value
-
-    def __repr__(self):
-        return f"Sleeps({self.seconds})"
 
 
 class Items:
@@ -176,30 +163,7 @@ def test_a_loader_of_its_own_kind_has_no_stages():
     assert "Own cannot be made anew" in found.missing
 
 
-@pytest.fixture
-def one_thread():
-    """Threads of torch that wait for a core burn the cores of others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.benchmark
-@pytest.mark.parametrize("workers", [0, 1])
-def test_clocks_cost_no_more_than_3_per_cent(faces, workers, one_thread):
-    chain = Compose([Rescale(256), RandomCrop(224), RandomHorizontalFlip(), ToTensor()])
-    dataset = faces.with_transform(chain)
-
-    def made(turn):
-        loader = Loader(dataset, 16, shuffle=True, num_workers=workers, verify=False)
-        loader.load_state_dict({**loader.state_dict(), "epoch": turn})
-        return loader
-
-    plain, clocked = [], []
-    for turn in range(40):  # in turns, and compared pair by pair: neighbours see the same machine
-        gc.collect()
-        for has_clocks in (False, True) if turn % 2 else (True, False):
-            one = _clocked(made(turn), None)[0] if has_clocks else timed(made(turn), None)
-            (clocked if has_clocks else plain).append(one.seconds)
-    assert median(a / b for a, b in zip(clocked, plain, strict=True)) <= 1.03
+@pytest.mark.parametrize(("workers", "rounds"), [(0, 200), (1, 150)])
+def test_clocks_cost_no_more_than_3_per_cent(faces, workers, rounds, one_thread):
+    assert median(measuring.clocks(measuring.chained(faces), workers, rounds)) <= 1.03

@@ -1,5 +1,4 @@
 import random
-import zipfile
 
 import numpy as np
 import pytest
@@ -119,21 +118,11 @@ def test_what_ends_at_the_border_is_inside():
     assert findings(samples, RandomHorizontalFlip(1.0), Rescale((40, 50)), ToTensor()) == ()
 
 
-@pytest.fixture(scope="module")
-def hymenoptera(shared, tmp_path_factory):
-    archive = shared / "hymenoptera_data.zip"
-    if not archive.exists():
-        pytest.skip("hymenoptera_data.zip is not among the real datasets")
-    root = tmp_path_factory.mktemp("hymenoptera")
-    zipfile.ZipFile(archive).extractall(root)
-    return root / "hymenoptera_data" / "train"
-
-
 def test_real_photographs_give_no_findings(hymenoptera):
     chain = Compose([RandomResizedCrop(224), RandomHorizontalFlip(), ColorJitter(0.4, 0.4, 0.4), ToTensor(), IMAGENET])
-    seen = look(Target("ants", ImageFolder(hymenoptera, chain)), samples=24, survey_records=64)
+    seen = look(Target("ants", ImageFolder(hymenoptera / "train", chain)), samples=24, survey_records=64)
     assert (seen.findings, seen.errors) == ((), [])
-    plain = ImageFolder(hymenoptera, Compose([Rescale(64), CenterCrop(64), ToTensor()]))
+    plain = ImageFolder(hymenoptera / "train", Compose([Rescale(64), CenterCrop(64), ToTensor()]))
     seen = look(Target("ants", plain), samples=40, survey_records=8)
     assert (seen.findings, seen.draws) == ((), ())
 

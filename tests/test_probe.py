@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from material import Numbers
+from material import Numbers, Sleeps
 from PIL import Image
 
 from datakit import Key, probe
@@ -22,15 +22,6 @@ def recorder(monkeypatch):
 
 def name(value):
     return type(value).__name__
-
-
-class Sleeps:
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def __call__(self, sample, rng=None):
-        time.sleep(self.seconds)
-        return sample
 
 
 def test_times_are_exclusive_and_add_up(recorder):

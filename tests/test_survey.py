@@ -1,5 +1,3 @@
-import zipfile
-
 import numpy as np
 import pytest
 import scipy.spatial
@@ -163,20 +161,11 @@ def test_the_global_generators_are_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.fixture(scope="module")
-def hymenoptera(shared, tmp_path_factory):
-    archive = shared / "hymenoptera_data.zip"
-    if not archive.exists():
-        pytest.skip("hymenoptera_data.zip is not among the real datasets")
-    root = tmp_path_factory.mktemp("hymenoptera")
-    zipfile.ZipFile(archive).extractall(root)
-    return root / "hymenoptera_data" / "val"
-
-
 def test_real_photographs_agree_with_pillow_and_numpy(hymenoptera):
-    found = survey(ImageFolder(hymenoptera), records=None, workers=1)
+    photographs = hymenoptera / "val"
+    found = survey(ImageFolder(photographs), records=None, workers=1)
     total, squares, count, sizes = np.zeros(3), np.zeros(3), 0, []
-    for path in hymenoptera.glob("*/*.jpg"):
+    for path in photographs.glob("*/*.jpg"):
         with Image.open(path) as photograph:
             values = np.asarray(photograph.convert("RGB"), np.float64).reshape(-1, 3)
             sizes.append(photograph.size[::-1])
@@ -186,7 +175,7 @@ def test_real_photographs_agree_with_pillow_and_numpy(hymenoptera):
     np.testing.assert_allclose(found.channels.mean, mean / 255, rtol=1e-10)
     np.testing.assert_allclose(found.channels.std, np.sqrt(squares / count - mean**2) / 255, rtol=1e-10)
     assert found.channels.line.startswith("Normalize(mean=(0.")
-    folders = {folder.name: len(list(folder.glob("*.jpg"))) for folder in sorted(hymenoptera.iterdir())}
+    folders = {folder.name: len(list(folder.glob("*.jpg"))) for folder in sorted(photographs.iterdir())}
     assert dict(zip(found.classes.names, found.classes.counts, strict=True)) == folders
 
 

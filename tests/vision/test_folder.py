@@ -1,7 +1,6 @@
 """Folders of images: the real ants and bees, and awkward folders."""
 
 import os
-import zipfile
 
 import numpy as np
 import pytest
@@ -10,13 +9,6 @@ from PIL import Image
 from datakit.errors import MissingDataError, SampleError
 from datakit.testing import assert_dataset
 from datakit.vision import ImageFiles, ImageFolder
-
-
-@pytest.fixture(scope="module")
-def hymenoptera(shared, tmp_path_factory):
-    root = tmp_path_factory.mktemp("hymenoptera")
-    zipfile.ZipFile(shared / "hymenoptera_data.zip").extractall(root)
-    return root / "hymenoptera_data"
 
 
 def test_the_real_ants_and_bees(hymenoptera):
