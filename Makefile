@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check lint types docs bench clean
+.PHONY: demo test check lint types docs bench pictures clean
 
 demo: $(STAMP)
 	@mkdir -p demo
@@ -36,6 +36,11 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/measuring.py
 
+# the pictures and the printed example of the documents; wants a quiet machine and Chromium
+pictures: $(STAMP)
+	DATAKIT_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest tests/test_browser.py -k pictures_for_the_documents
+	$(BIN)/python benchmarks/example.py
+
 # uv sets up in seconds what takes pip minutes
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -44,4 +49,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site docs/datasets docs/changelog.md build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@ import json
 import math
 import re
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -364,7 +365,7 @@ def test_loaders_over_streams_empty_ones_and_broken_ones():
 
 def test_lines_and_json_of_an_inspection():
     seen = look(Target("faces", faces(8, chain())), samples=2, batch_size=4)
-    text = "\n".join(terminal.inspection_lines(seen))
+    text = click.unstyle("\n".join(terminal.inspection_lines(seen)))
     assert "Rescale(72) → RandomCrop" in text
     assert re.search(r"image +uint8 \(\d+, \d+, 3\) +float32 \(3, 64, 64\)", text)
     assert re.search(r"image +float32 \(4, 3, 64, 64\)", text)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datakit.cli.group import debug_option
-from datakit.cli.options import counts, json_option, numbers, open_, target_options
+from datakit.cli.options import FILE, counts, json_option, numbers, open_, target_options
 from datakit.cli.output import check_place, print_json, progress
 
 if TYPE_CHECKING:
     from datakit.bench import Advice, Run
     from datakit.targets import Target
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
 
@@ -76,8 +75,8 @@ def duration(text: str) -> float:
 @click.option("--batches", type=click.IntRange(1), metavar="N", help="Length of a pass; by default the whole epoch.")
 @click.option("--step", type=duration, metavar="TIME", help="What a model waits whose step takes that long, say 12ms.")
 @click.option("--stages/--no-stages", default=True, help="Measure where the time goes, in passes of their own.")
-@click.option("--compare", "earlier", type=_FILE, help="Compare with this file, which an earlier run with --json gave.")
-@click.option("--plot", type=_FILE, help="Draw it to this .png, .svg or .pdf.")
+@click.option("--compare", "earlier", type=FILE, help="Compare with this file, which an earlier run with --json gave.")
+@click.option("--plot", type=FILE, help="Draw it to this .png, .svg or .pdf.")
 @json_option
 @debug_option
 def bench(earlier: Path | None, plot: Path | None, as_json: bool, stages: bool, **options: Any) -> None:

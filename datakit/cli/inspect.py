@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datakit.cli.group import debug_option
-from datakit.cli.options import json_option, numbers, open_, target_options
-from datakit.cli.output import check_place, paint, print_json, progress
+from datakit.cli.options import FILE, json_option, numbers, open_, target_options
+from datakit.cli.output import check_place, print_json, progress
 
 if TYPE_CHECKING:
     from datakit.inspection.look import Inspection
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("inspect", short_help="Look at samples, stage by stage, and at a batch.")
@@ -43,8 +41,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--undo", metavar="TRANSFORM", help='A normalisation to undo in pictures, such as "Normalize(mean=…, std=…)".'
 )
-@click.option("--out", type=_FILE, default=Path("datakit-inspect.html"), show_default=True, help="Where to write it.")
-@click.option("--png", type=_FILE, help="Write the grid of the batch to this file, and no page.")
+@click.option("--out", type=FILE, default=Path("datakit-inspect.html"), show_default=True, help="Where to write it.")
+@click.option("--png", type=FILE, help="Write the grid of the batch to this file, and no page.")
 @click.option("--force", is_flag=True, help="Overwrite --out also where it is no page of datakit's.")
 @click.option("--open", "open_browser", is_flag=True, help="Show it in the browser.")
 @click.option("--serve", "is_served", is_flag=True, help="Show it on a local address; draw it again when code changes.")
@@ -132,21 +130,22 @@ def _looked(what: dict[str, Any], show: Any) -> Inspection:
 
 def _say(inspection: Inspection, place: Path, size_of_it: int, as_json: bool) -> None:
     from datakit.phrasing import size
+    from datakit.report.styles import styled
     from datakit.report.terminal import inspection_json, inspection_lines
 
     if as_json:
         print_json(inspection_json(inspection, str(place)))
     else:
-        click.echo("\n".join(inspection_lines(inspection, paint)))
+        click.echo("\n".join(inspection_lines(inspection)))
         click.echo(f"{'picture' if place.suffix.lower() == '.png' else 'page'}: {place} ({size(size_of_it)})")
     for note in inspection.notes:
         click.echo(f"note: {note}", err=True)
     for finding in inspection.findings:
-        click.echo(f"{click.style('look:', fg='yellow', bold=True)} {finding.text}", err=True)
+        click.echo(f"{styled('look', 'look:')} {finding.text}", err=True)
         if finding.hint:
             click.echo(f"      {finding.hint}", err=True)
     for error in inspection.errors:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        click.echo(f"{styled('alarm', 'error:')} {error}", err=True)
 
 
 def _serve(what: dict[str, Any], port: int, open_browser: bool) -> None:

@@ -49,11 +49,3 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 def print_json(document: Any) -> None:
     """The whole of stdout, for programs."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-_STYLES: dict[str, dict[str, Any]] = {"title": {"bold": True}, "head": {"dim": True}, "quiet": {"dim": True}}
-
-
-def paint(part: str, text: str) -> str:
-    """A part of a table in its style; `click.echo` takes that out again where no colour is wanted."""
-    return click.style(text, **_STYLES[part])

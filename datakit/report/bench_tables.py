@@ -8,10 +8,9 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-import click
-
 from datakit.bench import Advice, Comparison, Configuration, Measurement, Profile, Run, write_run
 from datakit.phrasing import shorten
+from datakit.report.styles import styled
 from datakit.report.terminal import aligned
 
 WORTH = 0.03
@@ -85,7 +84,7 @@ def step_lines(measurements: Sequence[Measurement]) -> list[str]:
         for one, seen in fed
     ]
     title = f"a model whose step takes {seconds(fed[0][1].step)} (a sleeping loop: a GPU works, the CPU is free)"
-    return ["", _bold(title), *_headed([head, *rows], left=(len(head) - 1,))]
+    return ["", styled("title", title), *_headed([head, *rows], left=(len(head) - 1,))]
 
 
 def stage_lines(profile: Profile | None) -> list[str]:
@@ -110,7 +109,12 @@ def stage_lines(profile: Profile | None) -> list[str]:
         rows.append(["loop waits", f"{profile.waiting * 1000:.2f}", "", ""])
     divided = f", divided among {profile.workers}" if profile.workers > 1 else ""
     title = f"where the time goes: ms a sample with {Configuration.__str__(profile)}{divided}"
-    return ["", _bold(title), *aligned(rows, right=(1, 2)), *(f"  {part}" for part in wrap(cost(profile), _WIDTH))]
+    return [
+        "",
+        styled("title", title),
+        *aligned(rows, right=(1, 2)),
+        *(f"  {part}" for part in wrap(cost(profile), _WIDTH)),
+    ]
 
 
 def cost(profile: Profile) -> str:
@@ -129,13 +133,13 @@ def advice_lines(advice: Advice) -> list[str]:
     """One line to paste, one sentence why."""
     reason = advice.reason[0].upper() + advice.reason[1:]
     said = [part for text in (reason, advice.caution) for part in wrap(text, _WIDTH, break_long_words=False)]
-    return ["", click.style(advice.line, fg="green", bold=True), *(f"  {part}" for part in said)]
+    return ["", styled("best", advice.line), *(f"  {part}" for part in said)]
 
 
 def comparison_lines(comparison: Comparison, path: str | Path) -> list[str]:
     """Before and now, and what stands in the way of comparing."""
-    lines = ["", _bold(f"compared with {path}")]
-    lines += [click.style(f"  NOT COMPARABLE: {text}", fg="red", bold=True) for text in comparison.obstacles]
+    lines = ["", styled("title", f"compared with {path}")]
+    lines += [styled("alarm", f"  NOT COMPARABLE: {text}") for text in comparison.obstacles]
     if comparison.changes:
         head = ["configuration", "before", "now", "ratio", ""]
         rows = [
@@ -209,7 +213,7 @@ def percent(share: float) -> str:
 def _verdict(ratio: float, is_clear: bool) -> str:
     if not is_clear:
         return "within the noise"
-    return click.style("faster", fg="green") if ratio > 1 else click.style("slower", fg="red")
+    return styled("better", "faster") if ratio > 1 else styled("worse", "slower")
 
 
 def _swept(measurements: Sequence[Measurement]) -> list[str]:
@@ -229,7 +233,3 @@ def _configuration(one: Measurement, swept: Sequence[str]) -> list[str]:
 def _headed(rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> list[str]:
     right = [place for place in range(len(rows[0])) if place not in left]
     return aligned(rows, right=right)
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)

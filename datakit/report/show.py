@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -64,7 +65,7 @@ class Shown:
         return place
 
     def __repr__(self) -> str:
-        return "\n".join([*inspection_lines(self.inspection), *self.inspection.errors]).rstrip()
+        return click.unstyle("\n".join([*inspection_lines(self.inspection), *self.inspection.errors])).rstrip()
 
     def _repr_html_(self) -> str:
         grid, unseen = grid_of(self.inspection, _SIDE)

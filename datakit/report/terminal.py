@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any
 
 from datakit.inspection.look import Inspected, Inspection
 from datakit.inspection.summary import Row, compare, summarise
 from datakit.inspection.survey import Survey
 from datakit.phrasing import number, shorten
+from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
-
-Paint: TypeAlias = Callable[[str, str], str]
 
 _CLASSES = 8  # that are listed
 
 
-def plain(part: str, text: str) -> str:
-    """No colour at all."""
-    return text
-
-
-def inspection_lines(inspection: Inspection, paint: Paint = plain) -> list[str]:
-    """The dataset, the keys of one sample before and after the chain, those of the batch, and figures of the dataset.
-
-    Args:
-        inspection: what was seen.
-        paint: from a part of the table (`title`, `head`, `quiet`) and its text to that text in colour.
-    """
-    lines = [paint("title", inspection.dataset), *_arrows(inspection.chain), ""]
+def inspection_lines(inspection: Inspection) -> list[str]:
+    """The dataset, the keys of a sample before and after the chain and of the batch, figures of the dataset."""
+    lines = [styled("title", inspection.dataset), *_arrows(inspection.chain), ""]
     whole = [sample for sample in inspection.samples if sample.error is None]
     if whole:
-        lines += [*_titled(_title(whole[0]), paint), *_sample_table(whole[0], inspection.chain, paint), ""]
+        lines += [*_titled(_title(whole[0])), *_sample_table(whole[0], inspection.chain), ""]
     if inspection.batch is not None:
         title = f"first batch of {inspection.loader}" if inspection.loader else ""
-        lines += [*_titled(title, paint), *_table(summarise(inspection.batch), paint), ""]
+        lines += [*_titled(title), *_table(summarise(inspection.batch)), ""]
     if inspection.survey is not None and inspection.survey.read:
-        lines += [*survey_lines(inspection.survey, paint), ""]
+        lines += [*survey_lines(inspection.survey), ""]
     return lines
 
 
-def survey_lines(survey: Survey, paint: Paint = plain) -> list[str]:
+def survey_lines(survey: Survey) -> list[str]:
     """The figures of a dataset, a line each."""
     view = view_of(survey)
     if view is None:
@@ -61,7 +50,7 @@ def survey_lines(survey: Survey, paint: Paint = plain) -> list[str]:
     if survey.shape is not None:
         found.append(("landmarks", f"{len(survey.shape.points)} points; the page shows their mean shape"))
     part = "all" if survey.read == survey.total else f"{survey.read:,} of"
-    return [paint("title", f"figures of {part} {survey.total:,} records"), *aligned(found)] if found else []
+    return [styled("title", f"figures of {part} {survey.total:,} records"), *aligned(found)] if found else []
 
 
 def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
@@ -120,8 +109,8 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
     return ["  " + "  ".join(cells).rstrip() for cells in padded]
 
 
-def _titled(text: str, paint: Paint) -> list[str]:
-    return [paint("title", text)] if text else []
+def _titled(text: str) -> list[str]:
+    return [styled("title", text)] if text else []
 
 
 def _title(sample: Inspected) -> str:
@@ -130,9 +119,9 @@ def _title(sample: Inspected) -> str:
     return "  ".join(part for part in (name, sample.path) if part)
 
 
-def _sample_table(sample: Inspected, chain: Sequence[str], paint: Paint) -> list[str]:
+def _sample_table(sample: Inspected, chain: Sequence[str]) -> list[str]:
     if not chain:
-        return _table(summarise(sample.stages[0].sample), paint)
+        return _table(summarise(sample.stages[0].sample))
     rows, changes = [], compare(sample.stages[0].sample, sample.stages[-1].sample)
     for change in changes:
         row = change.after or change.before
@@ -140,13 +129,13 @@ def _sample_table(sample: Inspected, chain: Sequence[str], paint: Paint) -> list
         rows.append([change.key, before, "unchanged" if change.status == "same" else after, *_numbers(row)])
     head, *lines = aligned([["key", "loaded", "after the chain", "min", "max", "mean", "unit"], *rows], (3, 4, 5))
     pairs = zip(lines, changes, strict=True)
-    return [paint("head", head), *(paint("quiet", line) if one.status == "same" else line for line, one in pairs)]
+    return [styled("head", head), *(styled("quiet", line) if one.status == "same" else line for line, one in pairs)]
 
 
-def _table(rows: Sequence[Row], paint: Paint = plain) -> list[str]:
+def _table(rows: Sequence[Row]) -> list[str]:
     names = ["key", "type", "min", "max", "mean", "unit"]
     head, *lines = aligned([names, *([row.key, _type(row), *_numbers(row)] for row in rows)], right=(2, 3, 4))
-    return [paint("head", head), *lines]
+    return [styled("head", head), *lines]
 
 
 def _type(row: Row | None) -> str:
