@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from datakit import probe
+from datakit.border import at_border
 from datakit.errors import SampleError
-from datakit.foreign import at_border, seeded
+from datakit.foreign import seeded
 from datakit.sampling import global_generator
 
 Transform: TypeAlias = Callable[..., Any]

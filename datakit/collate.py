@@ -11,10 +11,7 @@ import torch.nn.functional as F
 from torch.utils.data import get_worker_info
 
 from datakit.errors import CollateError
-from datakit.sample import PER_OBJECT, SEQUENCES, Sample
-
-TARGET = (*PER_OBJECT, "image_id")
-"""The keys that torchvision's detectors take in a target."""
+from datakit.sample import SEQUENCES, Sample, per_object
 
 
 def stack(samples: Sequence[Any]) -> Any:
@@ -66,8 +63,8 @@ def detection(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[
 
     Returns:
         images: a list of B tensors (C, H, W), each of its own size.
-        targets: a list of B dicts with those of `boxes`, `labels`, `masks`, `area`, `iscrowd` and `image_id` that the
-            samples have.
+        targets: a list of B dicts with the per-object keys of the samples, such as `boxes`, `labels`, `masks`, `area`,
+            `iscrowd` and `keypoints`, and `image_id`.
 
     Raises:
         CollateError: for a sample without `image` or `boxes`, or one that `ToTensor` has not seen.
@@ -88,7 +85,9 @@ def detection(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[
             raise CollateError(
                 f"collate.detection: the image of {_who(sample, 0)} is not a tensor; end with ToTensor()"
             )
-    targets = [{key: _target(sample[key]) for key in TARGET if key in sample} for sample in samples]
+    targets = [
+        {key: _target(sample[key]) for key in (*per_object(sample), "image_id") if key in sample} for sample in samples
+    ]
     return [sample["image"] for sample in samples], targets
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from datakit.border import as_image
 from datakit.chain import Transform, trace
 from datakit.dataset import Dataset, digest
-from datakit.foreign import as_image, seeded
+from datakit.foreign import seeded
 
 
 class Derived(Dataset):

@@ -11,6 +11,9 @@ A dataset may add keys of its own. It never gives one of these another meaning:
 | `masks` | `uint8` (N, H, W), 1 where the object is |
 | `area` | `float32` (N,), pixels² |
 | `iscrowd` | `int64` (N,), 1 for a crowd |
+| `keypoints` | `float32` (N, K, 3), x, y in pixels and visibility: 0 not labelled (x = y = 0), 1 hidden, 2 visible |
+| `scores` | `float32` (N,) in [0, 1], of predictions |
+| `object_…` | (N, …), anything else that belongs to an object: a name that begins with `object_` says so |
 | `image_id` | `int` |
 | `waveform` | `float32` tensor (C, T) in [-1, 1] |
 | `sample_rate` | `int`, Hz |
@@ -29,12 +32,15 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import numpy as np
+import torch
+
 Sample: TypeAlias = dict[str, Any]
 
-PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd")
-"""Keys whose first axis counts the objects of an image: they are kept and dropped together."""
+PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd", "keypoints", "scores")
+"""Keys whose first axis counts the objects of an image; so do those that begin with `object_`."""
 
-SPATIAL = ("image", "landmarks", "boxes", "masks")
+SPATIAL = ("image", "landmarks", "boxes", "masks", "keypoints")
 """Keys that move when the image is cropped, scaled or flipped."""
 
 SEQUENCES = ("waveform", "features", "tokens")
@@ -48,3 +54,16 @@ UNITS = {
     "length": "steps",
 }
 """The unit of a key's values, where it has one."""
+
+
+def per_object(sample: Sample) -> list[str]:
+    """The keys of `sample` whose first axis counts its objects: they are kept and dropped together."""
+    own = [key for key in sample if isinstance(key, str) and key.startswith("object_")]
+    return [*(key for key in PER_OBJECT if key in sample), *own]
+
+
+def picked(values: Any, kept: Any) -> Any:
+    """The entries of an array, a tensor or a list for the objects at `kept`, int (M,)."""
+    if isinstance(values, list | tuple):
+        return type(values)(values[place] for place in kept)
+    return values[torch.as_tensor(kept)] if isinstance(values, torch.Tensor) else values[np.asarray(kept)]

@@ -23,6 +23,8 @@ _EXPECTED: dict[str, Callable[[Any], bool]] = {
     "masks": lambda v: _is(v, np.uint8, ndim=3),
     "area": lambda v: _is(v, np.float32, ndim=1),
     "iscrowd": lambda v: _is(v, np.int64, ndim=1),
+    "keypoints": lambda v: _is(v, np.float32, ndim=3) and v.shape[2] == 3,
+    "scores": lambda v: _is(v, np.float32, ndim=1),
     "waveform": lambda v: _is(v, np.float32, ndim=2) and bool(abs(v).max() <= 1),
     "features": lambda v: _is(v, np.float32, ndim=2),
     "tokens": lambda v: _is(v, np.int64, ndim=1),

@@ -114,6 +114,39 @@ def test_v2_moves_landmarks_boxes_and_masks_with_the_image():
     assert half["masks"].shape == (2, 20, 30)
 
 
+def test_objects_that_v2_drops_are_dropped_from_every_key():
+    given = {
+        "image": np.zeros((40, 60, 3), np.uint8),
+        "boxes": np.float32([[0, 0, 10, 10], [30, 20, 50, 40], [2, 2, 8, 30]]),
+        "labels": np.array([3, 1, 2]),
+        "area": np.float32([100, 400, 168]),
+        "keypoints": np.float32([[[5, 5, 2]], [[40, 30, 1]], [[4, 20, 2]]]),
+        "landmarks": np.float32([[5, 5], [40, 30], [4, 20]]),  # where the key points are, and never dropped
+        "object_name": ["a", "b", "c"],
+    }
+    cut = v2.Compose([v2.RandomIoUCrop(sampler_options=[0.0]), v2.SanitizeBoundingBoxes()])
+    seen = set()
+    for seed in range(40):
+        out = Compose([cut])(given, np.random.default_rng(seed))
+        kept = [given["labels"].tolist().index(label) for label in out["labels"]]
+        seen.add(tuple(kept))
+        assert out["object_name"] == ["abc"[place] for place in kept]
+        assert out["area"].tolist() == given["area"][kept].tolist()
+        visible = out["keypoints"][:, 0, 2] > 0
+        np.testing.assert_allclose(out["keypoints"][visible, 0, :2], out["landmarks"][kept][visible])
+        inside = (out["landmarks"][kept] > 0).all(1) & (out["landmarks"][kept] < out["image"].shape[1::-1]).all(1)
+        assert (visible | ~inside).all()
+    assert len(seen) > 2
+    twice = [Compose([cut])(given, np.random.default_rng(1))["boxes"] for _ in range(2)]
+    np.testing.assert_array_equal(*twice)
+    flipped = Compose([v2.RandomHorizontalFlip(1.0)])(given)
+    assert flipped["keypoints"][:, 0].tolist() == [[54, 5, 2], [19, 30, 1], [55, 20, 2]]
+    nameless = {key: value for key, value in given.items() if key != "labels"}
+    nameless["boxes"] = np.float32([[0, 0, 10, 10], [30, 20, 30, 40], [2, 2, 8, 30]])  # one is empty
+    with pytest.raises(SampleError, match="drops objects; which ones can be told only of a sample with labels"):
+        Compose([v2.SanitizeBoundingBoxes(labels_getter=None)])(nameless)
+
+
 def test_v2_to_float_stays_a_tensor_and_ours_go_on_from_there():
     out = Compose([v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]), T.RandomCrop(10), T.ToTensor()])(
         sample(), Key(0, 0, 0).generator()

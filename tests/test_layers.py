@@ -11,6 +11,7 @@ PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
     {"errors", "sample", "pixels", "probe", "cores", "phrasing"},
     {"columns", "files", "tables", "sampling", "foreign"},
+    {"border"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},

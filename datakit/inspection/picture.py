@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from datakit.border import as_image
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
-from datakit.foreign import as_image
 from datakit.transforms import Normalize
 
 _CHANNELS = (1, 3, 4)

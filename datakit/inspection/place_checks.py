@@ -9,7 +9,7 @@ import numpy as np
 from datakit.inspection.moments import planes_of
 from datakit.inspection.seen import Inspected
 from datakit.inspection.trouble import LOADED, Trouble, numbers, values_of
-from datakit.sample import PER_OBJECT
+from datakit.sample import per_object
 
 _ROUNDING = 1e-2  # pixels
 
@@ -67,7 +67,7 @@ def broken_objects(record: Inspected) -> Iterator[Trouble]:
     known: set[str] = set()
     for stage in record.stages:
         values = values_of(stage.sample)
-        counts = {key: len(values[key]) for key in PER_OBJECT if hasattr(values.get(key), "__len__")}
+        counts = {key: len(values[key]) for key in per_object(values) if hasattr(values[key], "__len__")}
         if len(set(counts.values())) > 1 and "lengths" not in known:
             known.add("lengths")
             detail = ", ".join(f"{key} {count}" for key, count in counts.items())

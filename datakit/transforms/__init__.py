@@ -3,7 +3,9 @@
 from datakit.chain import Compose
 from datakit.transforms.base import Random
 from datakit.transforms.colour import ColorJitter
+from datakit.transforms.detection import RandomIoUCrop, RandomZoomOut, ScaleJitter
 from datakit.transforms.vision import (
+    COCO_PAIRS,
     FACE68_PAIRS,
     CenterCrop,
     Normalize,
@@ -16,6 +18,7 @@ from datakit.transforms.vision import (
 )
 
 __all__ = [
+    "COCO_PAIRS",
     "FACE68_PAIRS",
     "CenterCrop",
     "ColorJitter",
@@ -24,8 +27,11 @@ __all__ = [
     "Random",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomIoUCrop",
     "RandomResizedCrop",
     "RandomVerticalFlip",
+    "RandomZoomOut",
     "Rescale",
+    "ScaleJitter",
     "ToTensor",
 ]

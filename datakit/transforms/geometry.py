@@ -1,4 +1,4 @@
-"""The geometry of an image, its landmarks, boxes and masks, once: transforms only choose a `View`.
+"""The geometry of an image, its points, boxes and masks, once: transforms only choose a `View`.
 
 Coordinates are continuous: pixel *i* covers [i, i + 1). So a flip sends x to W - x, a scaling to s·x, for points and
 boxes alike, and any two operations commute as they should.
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from datakit.sample import PER_OBJECT, Sample
+from datakit.sample import Sample, per_object, picked
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -77,22 +77,26 @@ def size_of(sample: Sample) -> tuple[int, int]:
 
 
 def apply(sample: Sample, view: View, *, pairs: Pairs = (), fill: int = 0) -> Sample:
-    """The sample seen through `view`: image, landmarks, boxes and masks together; the input is left as it is.
+    """The sample seen through `view`: image, points, boxes and masks together; the input is left as it is.
 
     Boxes are clipped to the result. Where the sample has masks, a crop or a scaling makes each box the tight box of its
     mask, so that the two always agree. An object that the view emptied is dropped from every per-object key. Landmarks
-    may lie outside.
+    may lie outside; a key point that does is no longer labelled.
 
     Args:
         sample: with an `image`.
         view: what to show.
-        pairs: landmarks that change places when the image is flipped left to right.
+        pairs: landmarks that change places when the image is flipped left to right; of a sample without landmarks, key
+            points.
         fill: value of the pixels outside the source.
     """
     source = size_of(sample)
     out = {**sample, "image": view_image(sample["image"], view, fill)}
     if "landmarks" in sample:
         out["landmarks"] = _like(sample["landmarks"], view_points(_array(sample["landmarks"]), view, pairs))
+    if "keypoints" in sample:
+        moved = view_keypoints(_array(sample["keypoints"]), view, () if "landmarks" in sample else pairs)
+        out["keypoints"] = _like(sample["keypoints"], moved)
     if any(key in sample for key in ("boxes", "masks")):
         _view_objects(sample, out, view, changes_extent=View.whole(source) != _unflipped(view))
     return out
@@ -105,10 +109,23 @@ def view_points(points: np.ndarray, view: View, pairs: Pairs = ()) -> np.ndarray
         moved[..., 0] = view.size[1] - moved[..., 0]
         if pairs:
             first, second = np.array(pairs).T
-            moved[np.r_[first, second]] = moved[np.r_[second, first]]
+            moved[..., np.r_[first, second], :] = moved[..., np.r_[second, first], :]
     if view.flip_y:
         moved[..., 1] = view.size[0] - moved[..., 1]
     return np.asarray(moved)
+
+
+def view_keypoints(keypoints: np.ndarray, view: View, pairs: Pairs = ()) -> np.ndarray:
+    """Key points (N, K, 3), x, y and visibility; what has no label, or is outside, is zeros, as in COCO."""
+    visible = keypoints[..., 2]
+    if view.flip_x and pairs:
+        first, second = np.array(pairs).T
+        visible = visible.copy()
+        visible[..., np.r_[first, second]] = visible[..., np.r_[second, first]]
+    moved = view_points(keypoints[..., :2], view, pairs)
+    limits = np.array([view.size[1], view.size[0]])
+    is_seen = (visible > 0) & ((moved >= 0) & (moved <= limits)).all(-1)
+    return np.where(is_seen[..., None], np.concatenate([moved, visible[..., None]], -1), 0)
 
 
 def view_boxes(boxes: np.ndarray, view: View) -> np.ndarray:
@@ -153,6 +170,11 @@ def tight_boxes(masks: Any) -> np.ndarray:
     return boxes
 
 
+def chosen(sample: Sample, kept: np.ndarray) -> Sample:
+    """The per-object keys of `sample` for the objects at `kept`, int (M,)."""
+    return {key: picked(sample[key], kept) for key in per_object(sample)}
+
+
 def _view_planes(planes: torch.Tensor, view: View, fill: int) -> torch.Tensor:
     planes = _window(planes, view, fill)
     if view.size != (view.height, view.width):
@@ -188,7 +210,6 @@ def resample(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _view_objects(sample: Sample, out: Sample, view: View, changes_extent: bool) -> None:
-    kept = [True] * len(sample["boxes"] if "boxes" in sample else sample["masks"])
     masks = boxes = None
     if "masks" in sample:
         masks = view_masks(torch.as_tensor(_writable(sample["masks"])), view)
@@ -197,11 +218,14 @@ def _view_objects(sample: Sample, out: Sample, view: View, changes_extent: bool)
         boxes = np.clip(boxes, 0, np.array([view.size[1], view.size[0]] * 2, boxes.dtype))
         if masks is not None and changes_extent:
             boxes = tight_boxes(masks)
+    for key, value in (("boxes", boxes), ("masks", masks)):
+        if value is not None:
+            out[key] = _like(sample[key], value)
     if changes_extent:
-        kept = _not_empty(boxes, masks)
-    _write_objects(sample, out, boxes, masks, np.flatnonzero(kept))
-    if "area" in sample and changes_extent:
-        out["area"] = _like(sample["area"], _areas(sample, out, view, np.flatnonzero(kept)))
+        kept = np.flatnonzero(_not_empty(boxes, masks))
+        out.update(chosen(out, kept))
+        if "area" in sample:
+            out["area"] = _like(sample["area"], _areas(sample, out, view, kept))
 
 
 def _not_empty(boxes: np.ndarray | None, masks: torch.Tensor | None) -> Any:
@@ -211,14 +235,6 @@ def _not_empty(boxes: np.ndarray | None, masks: torch.Tensor | None) -> Any:
     if masks is not None:
         kept = kept & masks.flatten(1).any(1).numpy()
     return kept
-
-
-def _write_objects(sample: Sample, out: Sample, boxes: Any, masks: Any, kept: np.ndarray) -> None:
-    moved = {"boxes": boxes, "masks": masks}
-    for key in PER_OBJECT:
-        if key in sample:
-            value = moved[key] if moved.get(key) is not None else sample[key]
-            out[key] = _like(sample[key], value[torch.from_numpy(kept) if isinstance(value, torch.Tensor) else kept])
 
 
 def _areas(sample: Sample, out: Sample, view: View, kept: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from datakit.foreign import as_image
+from datakit.border import as_image
 from datakit.sample import Sample
 from datakit.transforms import geometry
 from datakit.transforms.base import Random, Shown, as_size, check_probability
@@ -27,6 +27,9 @@ FACE68_PAIRS: Pairs = (
     *((60, 64), (61, 63), (67, 65)),  # inner lip
 )
 """Left and right partners among the 68 points of the iBUG 300-W scheme."""
+
+COCO_PAIRS: Pairs = tuple((i, i + 1) for i in range(1, 17, 2))
+"""Left and right partners among the 17 key points of a person in COCO."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,7 +205,8 @@ class RandomHorizontalFlip(Random):
     Args:
         p: probability.
         pairs: landmarks that change places, such as `FACE68_PAIRS`: the left eye of the mirrored face is the right one
-            of the original. Without pairs landmarks only move.
+            of the original; of a sample without landmarks, key points, with `COCO_PAIRS`. Without pairs points only
+            move.
 
     Examples:
         >>> import numpy as np
@@ -221,7 +225,8 @@ class RandomHorizontalFlip(Random):
         check_probability("RandomHorizontalFlip", self.p)
 
     def __repr__(self) -> str:
-        return super().__repr__().replace(repr(FACE68_PAIRS), "FACE68_PAIRS")
+        shown = super().__repr__().replace(repr(FACE68_PAIRS), "FACE68_PAIRS")
+        return shown.replace(repr(COCO_PAIRS), "COCO_PAIRS")
 
     def draw(self, sample: Sample, rng: np.random.Generator) -> bool:
         """Whether to flip."""

@@ -13,9 +13,12 @@ from datakit.transforms import (
     Compose,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomIoUCrop,
     RandomResizedCrop,
     RandomVerticalFlip,
+    RandomZoomOut,
     Rescale,
+    ScaleJitter,
     ToTensor,
 )
 from datakit.transforms.geometry import View, apply, tight_boxes
@@ -29,8 +32,12 @@ step = st.one_of(
     st.builds(RandomResizedCrop, st.tuples(sides, sides), scale=st.just((0.4, 1.0))),
     st.builds(RandomHorizontalFlip, p=st.sampled_from([0.5, 1.0])),
     st.builds(RandomVerticalFlip, p=st.sampled_from([0.5, 1.0])),
+    st.builds(ScaleJitter, st.tuples(sides, sides), st.just((0.5, 1.5))),
+    st.builds(RandomZoomOut, side_range=st.just((1.0, 1.5)), p=st.just(1.0)),
 )
+cutting = st.one_of(step, st.builds(RandomIoUCrop))
 chains = st.lists(step, min_size=1, max_size=5)
+detector_chains = st.lists(cutting, min_size=1, max_size=5)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -83,12 +90,13 @@ def objects(rng, height=96, width=128, count=4):
         "labels": np.arange(count),
         "area": masks.sum((1, 2)).astype(np.float32),
         "iscrowd": np.zeros(count, np.int64),
+        "object_name": [f"number {place}" for place in range(count)],
         "image_id": 7,
     }
 
 
 @settings(max_examples=200, deadline=None)
-@given(chain=chains, seed=seeds)
+@given(chain=detector_chains, seed=seeds)
 def test_boxes_and_masks_agree_after_every_chain(chain, seed):
     rng = np.random.default_rng(seed)
     sample = objects(rng)
@@ -96,7 +104,8 @@ def test_boxes_and_masks_agree_after_every_chain(chain, seed):
         sample = Compose([transform])(sample, rng)
         size = sample["image"].shape[:2]
         assert sample["masks"].shape[1:] == size
-        assert {len(sample[key]) for key in ("boxes", "labels", "masks", "area", "iscrowd")} == {len(sample["boxes"])}
+        assert {len(sample[key]) for key in ("labels", "masks", "area", "iscrowd")} == {len(sample["boxes"])}
+        assert sample["object_name"] == [f"number {label}" for label in sample["labels"]]
         assert sample["masks"].any((1, 2)).all()
         np.testing.assert_array_equal(sample["boxes"], regionprops_boxes(sample["masks"]))
         np.testing.assert_array_equal(sample["area"], sample["masks"].sum((1, 2)))
@@ -190,6 +199,35 @@ def test_a_box_without_masks_is_clipped_and_its_area_follows():
     assert cut["boxes"].tolist() == [[4, 4, 12, 16]]
     assert cut["labels"].tolist() == [1]
     assert cut["area"].tolist() == [48]  # half of 8 x 12
+
+
+@settings(max_examples=200, deadline=None)
+@given(chain=detector_chains, seed=seeds)
+def test_key_points_go_where_landmarks_go(chain, seed):
+    """A landmark at the place of each key point shows where it must be; the objects say whose it is."""
+    rng = np.random.default_rng(seed)
+    sample = objects(rng)
+    points = rng.uniform(0, 96, (4, 3, 2)).astype(np.float32)
+    visible = rng.integers(1, 3, (4, 3, 1)).astype(np.float32)
+    sample |= {"keypoints": np.concatenate([points, visible], -1), "landmarks": points.reshape(-1, 2)}
+    for transform in chain:
+        before = sample
+        sample = Compose([transform])(sample, rng)
+        truth = sample["landmarks"].reshape(4, 3, 2)[sample["labels"]]
+        (height, width), seen = sample["image"].shape[:2], sample["keypoints"][..., 2] > 0
+        np.testing.assert_allclose(sample["keypoints"][seen][:, :2], truth[seen], atol=1e-2)
+        assert (sample["keypoints"][~seen] == 0).all()
+        was_seen = before["keypoints"][np.isin(before["labels"], sample["labels"])][..., 2] > 0
+        clear = (np.abs(truth) > 0.01).all(-1) & (np.abs(truth - (width, height)) > 0.01).all(-1)
+        inside = (truth >= 0).all(-1) & (truth <= (width, height)).all(-1)
+        np.testing.assert_array_equal(seen[clear], (was_seen & inside)[clear])
+
+
+def test_left_and_right_key_points_change_places_with_their_visibility():
+    sample = {"image": np.zeros((4, 10, 3), np.uint8), "keypoints": np.float32([[[1, 1, 2], [7, 2, 1], [0, 0, 0]]])}
+    flipped = RandomHorizontalFlip(1.0, pairs=((0, 1),))(sample)
+    assert flipped["keypoints"].tolist() == [[[3, 2, 1], [9, 1, 2], [0, 0, 0]]]
+    assert RandomHorizontalFlip(1.0)(sample)["keypoints"].tolist() == [[[9, 1, 2], [3, 2, 1], [0, 0, 0]]]
 
 
 def test_left_and_right_landmarks_change_places():

@@ -187,6 +187,7 @@ ALL = [
     T.Rescale(8), T.Rescale((8, 9)), T.RandomCrop(4), T.CenterCrop((4, 3)), T.RandomResizedCrop(5),
     T.RandomHorizontalFlip(1.0, pairs=((0, 1),)), T.RandomVerticalFlip(1.0), T.ToTensor(), T.ColorJitter(0.3, 0.3, 0.3),
     T.Compose([T.ToTensor(), T.Normalize((0.5,), (0.5,))]),
+    T.RandomIoUCrop(options=(0.5,)), T.RandomZoomOut(p=1.0), T.ScaleJitter(20),
 ]  # fmt: skip
 
 
