@@ -121,7 +121,10 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     @classmethod
     def synthetic(cls, n: int = 64, *, seed: int = 0, **options: Any) -> Self:
-        """The dataset over a synthetic copy of `n` records, written once to the cache; `options` as for `cls`.
+        """The dataset over a synthetic copy of `n` records; `options` as for `cls`.
+
+        The copy is written once, to the folder that DATAKIT_CACHE names (by default below ~/.cache/datakit), and used
+        again by everyone: copy it before you change it.
 
         Examples:
             >>> from datakit.vision import FaceLandmarks

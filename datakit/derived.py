@@ -106,7 +106,8 @@ class Concat(Derived):
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets]).tolist()
         self.classes = self.datasets[0].classes
 
-    def _part(self, index: int) -> tuple[Dataset, int]:
+    def part_of(self, index: int) -> tuple[Dataset, int]:
+        """The dataset in which `index` falls, and the index there."""
         part = bisect_right(self.ends, index)
         return self.datasets[part], index - (self.ends[part - 1] if part else 0)
 
@@ -115,17 +116,17 @@ class Concat(Derived):
 
     def read(self, index: int, rng: np.random.Generator | None) -> Any:
         """The sample of the dataset in which `index` falls."""
-        dataset, inner = self._part(index)
+        dataset, inner = self.part_of(index)
         return dataset.get(inner, rng)
 
     def stages(self, index: int, rng: np.random.Generator | None) -> Iterator[tuple[str, Any]]:
         """Those of the underlying record, then this dataset's own."""
-        dataset, inner = self._part(index)
+        dataset, inner = self.part_of(index)
         return _then(dataset.stages(inner, rng), self.transform, rng)
 
     def path_of(self, index: int) -> str | None:
         """The file behind the record of the dataset in which `index` falls."""
-        dataset, inner = self._part(index)
+        dataset, inner = self.part_of(index)
         return dataset.path_of(inner)
 
     def records(self) -> Iterator[dict[str, Any]]:

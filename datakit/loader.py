@@ -5,17 +5,18 @@ from __future__ import annotations
 import pickle
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from datakit import collate
 from datakit.chain import irreproducible
-from datakit.dataset import Dataset, LoaderKey
+from datakit.dataset import Dataset, LoaderKey, digest
 from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart
 from datakit.derived import Mapped
 from datakit.errors import (
@@ -54,6 +55,9 @@ class Loader(DataLoader[Any]):
             else the environment, says. Nothing is padded or repeated: without `drop_last` the last ranks may have a
             smaller last batch, or one less.
         world_size: number of ranks.
+        groups: int (n,), a group for each record, such as `datakit.vision.aspect_ratio_groups` gives: a batch holds
+            records of one group, on all ranks alike. What does not fill a batch comes at the end of the epoch, mixed.
+            The order then depends on batch_size x world_size too.
         on_error: what a record that cannot be read does: `raise` a `SampleError`, `skip` it (the batch is smaller), or
             `replace` it by another record, chosen by its key. Skipped and replaced records are listed in `failures`.
         max_bad: how many records of an epoch may fail before `skip` and `replace` raise all the same: a share of the
@@ -97,6 +101,7 @@ class Loader(DataLoader[Any]):
         collate_fn: Collate | None = None,
         rank: int | None = None,
         world_size: int | None = None,
+        groups: Sequence[int] | np.ndarray | None = None,
         on_error: OnError = "raise",
         max_bad: float | int = 0.01,
         verify: bool = True,
@@ -113,7 +118,10 @@ class Loader(DataLoader[Any]):
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
         self._options, self._collate = dict(options), collate_fn or collate.stack
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
-        self.keys = KeySampler(self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size)
+        self.keys = KeySampler(
+            self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, groups=groups
+        )
+        self.keys.block = self._block = batch_size * self.keys.world_size
         self.keys.key_type = LoaderKey
         self.keys.multiple_of = batch_size * self.keys.world_size if drop_last else 1
         self.on_error, self.max_bad, self.verify = on_error, max_bad, verify
@@ -150,6 +158,8 @@ class Loader(DataLoader[Any]):
         self.verify = False
         epoch, start = self._next
         self.keys.epoch, self.keys.start = epoch, start
+        if not start:
+            self.keys.block = self._block
         self._at, self._next = (epoch, start), (epoch + 1, 0)
         self.failures = []
         self._passes += 1
@@ -187,6 +197,7 @@ class Loader(DataLoader[Any]):
             collate_fn=self._collate,
             rank=self.keys.rank,
             world_size=self.keys.world_size,
+            groups=self.keys.groups,
             on_error=self.on_error,
             max_bad=self.max_bad,
             verify=self.verify,
@@ -195,6 +206,7 @@ class Loader(DataLoader[Any]):
         )
         other._options = options
         other._next = other._at = self._at
+        other.keys.block = self.keys.block if self._at[1] else other._block
         return other
 
     def state_dict(self) -> dict[str, Any]:
@@ -225,10 +237,14 @@ class Loader(DataLoader[Any]):
             "shuffle": self.keys.shuffle,
             "length": len(self.records),
             "fingerprint": self._fingerprint,
+            "groups": "" if self.keys.groups is None else digest(self.keys.groups.tobytes()),
+            "block": self.keys.block,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on after the last sample of `state`; batch size, workers and ranks may be others than when it was saved.
+
+        With `groups` the rest of the epoch keeps the order of the batch size that it began with.
 
         Raises:
             StateError: where the state is not a loader's, or is of another dataset or order; it says what differs.
@@ -238,18 +254,18 @@ class Loader(DataLoader[Any]):
             raise StateError(f"a state of a Loader is a dict, got {type(state).__name__}")
         if missing := sorted(own.keys() - state.keys()):
             raise StateError(f"this is no state of a Loader: it has no {', '.join(missing)}")
-        for field in ("version", "length", "fingerprint", "shuffle"):
+        for field in ("version", "length", "fingerprint", "shuffle", "groups"):
             if state[field] != own[field]:
                 raise StateError(
                     f"the state is of another stream: its {field} is {state[field]!r}, that of this loader over "
                     f"{self.records!r} is {own[field]!r}"
                 )
-        for field in ("seed", "epoch", "samples"):
-            if not isinstance(state[field], int) or (field != "seed" and not state[field] >= 0):
+        for field in ("seed", "epoch", "samples", "block"):
+            if not isinstance(state[field], int) or (field != "seed" and not state[field] >= (field == "block")):
                 raise StateError(f"the state is damaged: its {field} is {state[field]!r}")
         if state["samples"] > len(self.records):
             raise StateError(f"the state is damaged: its samples are {state['samples']} of {len(self.records)}")
-        self.keys.seed = state["seed"]
+        self.keys.seed, self.keys.block = state["seed"], state["block"]
         self._next = self._at = (state["epoch"], state["samples"])
         self._passes += 1
 

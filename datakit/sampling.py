@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,13 +64,16 @@ class KeySampler(Sampler[Key]):
         rank: this process among `world_size`; by default as torch.distributed, else the environment, says.
         world_size: processes that share the epoch by stride: rank r takes positions r, r + world_size, …
         multiple_of: leave out the end of the epoch so that its length is a multiple of this (`drop_last`).
+        groups: int (n,), a group for each record: each block of the order then holds records of one group, as far as
+            these go; what is left of the groups comes at the end of the epoch.
+        block: records of a block: a batch of all ranks.
 
     Attributes:
         epoch: the epoch that the next `iter()` yields.
         start: position in the order of all ranks at which the next `iter()` begins.
 
     Raises:
-        ValueError: for a rank outside the world.
+        ValueError: for a rank outside the world, and for groups that are not one of each record.
 
     Examples:
         >>> from datakit import KeySampler
@@ -90,18 +93,24 @@ class KeySampler(Sampler[Key]):
         rank: int | None = None,
         world_size: int | None = None,
         multiple_of: int = 1,
+        groups: Sequence[int] | np.ndarray | None = None,
+        block: int = 1,
     ) -> None:
         self.length = source if isinstance(source, int) else len(source)
         self.seed, self.shuffle, self.multiple_of = seed, shuffle, multiple_of
         self.rank, self.world_size = resolve_rank(rank, world_size)
+        self.groups, self.block = None if groups is None else np.asarray(groups), block
+        if self.groups is not None and self.groups.shape != (self.length,):
+            raise ValueError(f"groups have shape {self.groups.shape}: one for each of {self.length} records is needed")
         self.epoch = self.start = 0
         self.key_type: type[Key] = Key
 
     def order(self, epoch: int) -> np.ndarray:
         """The indices of `epoch` over all ranks: int64 (length,), each index once."""
-        if not self.shuffle:
-            return np.arange(self.length)
-        return philox(b"datakit.order", self.seed, epoch).permutation(self.length)
+        order = np.arange(self.length)
+        if self.shuffle:
+            order = philox(b"datakit.order", self.seed, epoch).permutation(self.length)
+        return order if self.groups is None else order[_in_blocks(self.groups[order], self.block)]
 
     def end(self, start: int = 0) -> int:
         """The position at which an epoch that begins at `start` ends."""
@@ -117,6 +126,16 @@ class KeySampler(Sampler[Key]):
             self.order(self.epoch)[self.start : self.end(self.start)][self.rank :: self.world_size],
         )
         return (self.key_type(self.seed, epoch, int(index)) for index in mine)
+
+
+def _in_blocks(groups: np.ndarray, block: int) -> np.ndarray:
+    """Places in an order, int (n,), such that each block is of one group; it comes when its last member would have."""
+    places = np.argsort(groups, kind="stable")
+    _, first, counts = np.unique(groups[places], return_index=True, return_counts=True)
+    within = np.arange(len(groups)) - np.repeat(first, counts)
+    is_whole = within < np.repeat(counts - counts % block, counts)
+    blocks = places[is_whole].reshape(-1, block)
+    return np.concatenate([blocks[np.argsort(blocks[:, -1])].ravel(), places[~is_whole]])
 
 
 def global_generator() -> np.random.Generator:

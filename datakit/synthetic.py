@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +48,20 @@ def synthetic_root(cls: Any, n: int, seed: int) -> Path:
 
 
 def _code_digest(cls: Any) -> str:
+    """Of the file that `synthesize` is in, and of those of its own package that this imports: they draw for it."""
     try:
         code = Path(inspect.getfile(cls.synthesize)).read_bytes()
     except (OSError, TypeError):  # typed into a notebook or a prompt
         code = cls.synthesize.__code__.co_code
-    return hashlib.blake2b(code, digest_size=6).hexdigest()
+        return hashlib.blake2b(code, digest_size=6).hexdigest()
+    package = cls.synthesize.__module__.rpartition(".")[0]
+    return hashlib.blake2b(code + b"".join(_beside(code, package)), digest_size=6).hexdigest()
+
+
+def _beside(code: bytes, package: str) -> Iterator[bytes]:
+    """The sources of the modules of `package` that some code imports from."""
+    imports = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom))
+    for name in sorted({str(node.module) for node in imports if package and not node.level}):
+        spec = find_spec(name) if name.startswith(f"{package}.") else None
+        if spec is not None and spec.origin is not None:
+            yield Path(spec.origin).read_bytes()

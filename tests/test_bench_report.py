@@ -178,6 +178,8 @@ def test_beyond_the_noise_is_apart_and_by_5_per_cent():
     assert found.only_now == ("4 workers, batch 32",)
     assert found.obstacles == ()
     assert [stage.ratio for stage in found.stages] == [1.0] * 4
+    few = [replace(RUN, measurements=(measured(0, rate, rate + 1),)) for rate in (100, 200)]
+    assert not compare(*few).changes[0].is_clear  # two passes each: they lie apart by chance too often
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_beyond_the_noise_is_apart_and_by_5_per_cent():
         ({"dataset": "Other"}, "another dataset: Other before"),
         ({"measurements": (replace(measured(0, 1, 2), samples=7),)}, "another length: 7 samples before, 69 now"),
         ({"measurements": (measured(0, 1, 2, batch_size=8),)}, "not one configuration"),
-        ({"repeats": 1}, "no spread"),
+        ({"repeats": 2}, "a run with --repeats 2: below 3 it cannot be told what is noise"),
     ],
 )
 def test_what_is_not_comparable_is_said_loudly(other, message):
@@ -232,6 +234,7 @@ def test_the_stages():
     assert lines[-1].strip() == "passes with these clocks took 0.4 % longer than without"
     assert "more than 3.0 %, so take" in tables.cost(replace(PROFILE, overhead=0.2))
     assert "which is noise" in tables.cost(replace(PROFILE, overhead=0.05))
+    assert "(−37.2 %), which is noise: the machine is too busy" in tables.cost(replace(PROFILE, overhead=-0.372))
     assert "not known; because" in tables.stage_lines(Profile(2, 32, missing="because"))[1]
 
 

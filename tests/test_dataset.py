@@ -1,6 +1,8 @@
 """Datasets and what is made of them."""
 
+import importlib
 import pickle
+import sys
 import types
 
 import datasets
@@ -192,6 +194,33 @@ def test_names_are_found_with_a_suggestion(monkeypatch):
         catalog.find("stamps")
     with pytest.raises(DatakitError, match="package.module:object"):
         catalog.import_object("nothing")
+
+
+def test_a_synthetic_copy_is_drawn_anew_when_the_code_beside_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "drawn_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "dots.py").write_text(
+        "from datakit import Columns, Dataset\n"
+        "class Dots(Dataset):\n"
+        "    def index(self): return Columns(n=range(2))\n"
+        "    @staticmethod\n"
+        "    def synthesize(root, n, rng):\n"
+        "        from drawn_package.drawing import write\n"
+        "        write(root)\n"
+    )
+    roots = []
+    for text in ("one", "two", "one"):
+        (package / "drawing.py").write_text(f"def write(root): (root / 'dots.txt').write_text({text!r})\n")
+        importlib.invalidate_caches()
+        for name in [name for name in sys.modules if name.startswith("drawn_package")]:
+            del sys.modules[name]
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        roots.append(importlib.import_module("drawn_package.dots").Dots.synthetic(n=2).root)
+        assert (roots[-1] / "dots.txt").read_text() == text
+    assert roots[0] == roots[2] != roots[1]
 
 
 def test_a_synthetic_copy_is_written_once_and_again_when_it_should_differ(tmp_path, monkeypatch):

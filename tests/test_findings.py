@@ -230,6 +230,12 @@ def test_labels_outside_the_classes():
     only(findings([(torch.zeros(3), 2)] * 3, classes=("a", "b")), "3 of the 3 values of label")
 
 
+@pytest.mark.parametrize(("names", "said"), [(("Train", "val"), True), (("train", "bus"), False), (("test",), False)])
+def test_splits_that_were_taken_for_classes(names, said):
+    found = findings(made(label=lambda index: 0), classes=names)
+    assert [one.text.endswith("these look like the splits of a dataset") for one in found] == [True] * said
+
+
 def test_labels_that_only_the_survey_met():
     samples = made(40, label=lambda index: 9 if index == 13 else 0)
     found = findings(samples, classes=("a", "b"), indices=[0, 1], survey_records=None)

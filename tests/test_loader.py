@@ -244,7 +244,7 @@ def test_a_damaged_state_is_refused(change):
         Loader(Numbers(10)).load_state_dict({**state, **change})
     with pytest.raises(StateError, match="a dict, got NoneType"):
         Loader(Numbers(10)).load_state_dict(None)
-    with pytest.raises(StateError, match="no epoch, fingerprint"):
+    with pytest.raises(StateError, match="no block, epoch, fingerprint"):
         Loader(Numbers(10)).load_state_dict({"model": 3})
 
 

@@ -376,6 +376,20 @@ def test_lines_and_json_of_an_inspection():
     assert 0 <= image["min"] < image["mean"] < image["max"] <= 1
 
 
+def test_errors_of_one_cause_are_one_line():
+    errors = [f"Faces[{index}] faces/{index}.jpg: KeyError: 'x' (halve)" for index in (3, 8, 5)]
+    other = ["Faces[9] faces/9.jpg: not an image", "the batch failed"]
+    assert terminal.brief([*errors[:2], *other, errors[2]]) == [f"{errors[0]}; so does Faces[8], Faces[5]", *other]
+    many = terminal.brief([f"Faces[{index}]: no" for index in range(30)])
+    assert many == [f"Faces[0]: no; so does {', '.join(f'Faces[{index}]' for index in range(1, 11))} and 19 more"]
+    assert terminal.brief([]) == []
+
+
+def test_a_pil_image_is_told_by_mode_and_size():
+    row = summary.summarise({"image": Image.new("L", (30, 20))})[0]
+    assert row.text == "Image L 30 × 20"
+
+
 def test_real_faces_have_their_points_on_them(faces):
     target = open_target("faces", root=faces.root, transform=Compose([Rescale(256), ToTensor()]))
     seen = look(target, indices=[65])

@@ -233,7 +233,7 @@ def test_a_taken_port_and_options_that_do_not_go_together(here):
         words = ["inspect", "faces", "--synthetic", "--records", "4", "--samples", "1", "--serve", "--port", port]
         result = CliRunner().invoke(command, words)
     assert result.exit_code == 1
-    assert "in use" in result.output
+    assert f"port {port} cannot be used (address already in use); without --port" in result.output
     for option in (["--json"], ["--png", "x.png"]):
         result = CliRunner().invoke(command, [*words[:-2], *option])
         assert (result.exit_code, "do not go together" in result.output) == (2, True)

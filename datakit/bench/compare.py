@@ -12,6 +12,7 @@ from datakit.bench.advice import GAIN
 from datakit.bench.results import Configuration, Machine, Measurement, Run, from_dict
 from datakit.errors import CorruptDataError, MissingDataError
 
+_ENOUGH = 3  # passes; of fewer, two ranges lie apart by chance too often
 VERSION = 1
 """Of the JSON document; another one is not read."""
 
@@ -24,8 +25,8 @@ class Change:
         what: the configuration or the name of the stage.
         before: samples a second; seconds a sample for a stage.
         now: the same, of this run.
-        is_clear: the difference is at least `GAIN`, and the slowest pass of one run is faster than the fastest of the
-            other. Always False for a stage, of which no range is kept.
+        is_clear: the difference is at least `GAIN`, both runs have at least 3 passes, and the slowest pass of one is
+            faster than the fastest of the other. Always False for a stage, of which no range is kept.
     """
 
     what: str
@@ -107,8 +108,9 @@ def compare(before: Run, now: Run) -> Comparison:
 
 def _change(what: Configuration, old: Measurement, new: Measurement) -> Change:
     ratio = new.samples_per_second / old.samples_per_second
-    apart = new.slowest > old.fastest or new.fastest < old.slowest
-    return Change(str(what), old.samples_per_second, new.samples_per_second, apart and abs(ratio - 1) >= GAIN)
+    is_apart = new.slowest > old.fastest or new.fastest < old.slowest
+    is_clear = is_apart and abs(ratio - 1) >= GAIN and min(len(old.rates), len(new.rates)) >= _ENOUGH
+    return Change(str(what), old.samples_per_second, new.samples_per_second, is_clear)
 
 
 def _stages(before: Run, now: Run) -> tuple[Change, ...]:
@@ -141,8 +143,8 @@ def _obstacles(before: Run, now: Run, pairs: Sequence[tuple[Measurement, Measure
     found += [f"passes of another length: {old:,} samples before, {new:,} now" for old, new in sorted(lengths)]
     if not pairs:
         found.append("not one configuration (workers, batch size, start method) is in both runs")
-    if min(before.repeats, now.repeats) == 1:
-        found.append("a run of one pass has no spread: what is noise cannot be told")
+    if (passes := min(before.repeats, now.repeats)) < _ENOUGH:
+        found.append(f"a run with --repeats {passes}: below {_ENOUGH} it cannot be told what is noise")
     return found
 
 

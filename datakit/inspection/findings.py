@@ -14,6 +14,7 @@ from datakit.inspection.wording import CROP, WORDS
 from datakit.phrasing import number, shorten
 from datakit.transforms import Normalize
 
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
 _FIRST = 5  # indices of a finding
 _NAME = 60  # characters of a stage
 
@@ -43,7 +44,8 @@ def find(
             groups.setdefault((trouble.kind, trouble.key, trouble.stage), []).append((record.key.index, trouble))
     count = len(_each_once(samples))
     worded = (_worded(group, count) for group in groups.values())
-    found = [*_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples), *(one for one in worded if one)]
+    found = [*_split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
+    found.extend(one for one in worded if one)
     if not any(kind == "label" for kind, *_ in groups):
         found.extend(_unknown(survey, classes))
     return tuple(dict.fromkeys(found))
@@ -89,6 +91,14 @@ def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | Non
 
 def _where(stage: str) -> str:
     return "as loaded" if stage == LOADED else f"after {shorten(stage, _NAME)}"
+
+
+def _split_folders(classes: Sequence[str]) -> Iterator[Finding]:
+    if len(classes) > 1 and {name.lower() for name in classes} <= _SPLITS:
+        yield Finding(
+            f"the classes are {', '.join(classes)}: these look like the splits of a dataset",
+            f"give the folder of a split, such as that of {classes[0]!r}, in which each class has a folder",
+        )
 
 
 def _chance(unrepeatable: Mapping[int, str]) -> Iterator[Finding]:

@@ -186,4 +186,6 @@ def _preview(value: Any) -> str:
     if isinstance(value, list):
         shown = ", ".join(map(_preview, value[:4]))
         value = f"{shown}, …" if len(value) > 4 else shown
+    if hasattr(value, "getbands"):  # the repr of a PIL image ends in its address, another one each time
+        value = f"{type(value).__name__} {value.mode} {value.width} × {value.height}"
     return shorten(value if isinstance(value, str) else repr(value), _PREVIEW)

@@ -122,6 +122,8 @@ def cost(profile: Profile) -> str:
     said = f"passes with these clocks took {percent(profile.overhead)} longer than without"
     if profile.overhead <= 0:
         said = f"passes with these clocks took no longer than without ({percent(profile.overhead)})"
+    if profile.overhead < -WORTH:
+        return f"{said}, which is noise: the machine is too busy to say more, so take the stages with care"
     if profile.passes < 2 or profile.overhead <= WORTH:
         return said + ("; one pass of each tells little" if profile.passes < 2 else "")
     if profile.overhead <= profile.noise:

@@ -124,7 +124,7 @@ def serve(
 
     Raises:
         DatakitError: where the first page cannot be drawn and no file of the user's could mend that.
-        OSError: where the port is taken.
+        DatakitError: where the port is taken.
     """
     state = State()
     with _server(state, port) as address:
@@ -217,7 +217,11 @@ def _server(state: State, port: int) -> Iterator[str]:
                 super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     Handler.state = state
-    server = Server((_HOST, port), Handler)
+    try:
+        server = Server((_HOST, port), Handler)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise DatakitError(f"port {port} cannot be used ({why}); without --port a free one is taken") from error
     own_port = int(server.server_port)
     Handler.hosts = (f"{_HOST}:{own_port}", f"localhost:{own_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)

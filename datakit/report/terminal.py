@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,8 @@ from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
 
 _CLASSES = 8  # that are listed
+_RECORDS = 10
+_RECORD = re.compile(r"^(\S+\[\d+\])(?: [^:]*)?: ")
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
@@ -51,6 +54,22 @@ def survey_lines(survey: Survey) -> list[str]:
         found.append(("landmarks", f"{len(survey.shape.points)} points; the page shows their mean shape"))
     part = "all" if survey.read == survey.total else f"{survey.read:,} of"
     return [styled("title", f"figures of {part} {survey.total:,} records"), *aligned(found)] if found else []
+
+
+def brief(errors: Sequence[str]) -> list[str]:
+    """The errors, those of one cause in one line: the first in full, of the others which records they are."""
+    causes: dict[str, list[str]] = {}
+    for error in errors:
+        causes.setdefault(_RECORD.sub("", error), []).append(error)
+    return [first + _alike(others) for first, *others in causes.values()]
+
+
+def _alike(errors: Sequence[str]) -> str:
+    if not errors:
+        return ""
+    records = [match[1] if (match := _RECORD.match(error)) else error for error in errors]
+    more = f" and {len(records) - _RECORDS} more" if len(records) > _RECORDS else ""
+    return f"; so does {', '.join(records[:_RECORDS])}{more}"
 
 
 def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
