@@ -35,6 +35,7 @@ docs: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/measuring.py
+	$(BIN)/python benchmarks/arrays.py
 
 # the pictures and the printed example of the documents; wants a quiet machine and Chromium
 pictures: $(STAMP)

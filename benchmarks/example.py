@@ -20,7 +20,9 @@ MACHINE = re.compile(r"(?<=Measured on ).*?(?=\.\*\n)", re.DOTALL)
 
 
 def printed(options):
-    run = subprocess.run([sys.executable, "-m", "datakit", *RUN, *options], check=True, stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "datakit", *RUN, *options], check=True, stdout=subprocess.PIPE, text=True
+    )
     start = re.search(r"^\d+ samples in ", run.stdout, re.MULTILINE).start()
     return run.stdout[start:].split("\nplot: ")[0].rstrip() + "\n"
 

@@ -12,7 +12,12 @@ from typing import Any
 from datakit.errors import DatakitError, UnknownNameError
 
 BUILT_IN = {
+    "celeba": "datakit.vision:CelebA",
+    "cifar10": "datakit.vision:CIFAR10",
     "faces": "datakit.vision:FaceLandmarks",
+    "fashion-mnist": "datakit.vision:FashionMNIST",
+    "mnist": "datakit.vision:MNIST",
+    "penn-fudan": "datakit.vision:PennFudan",
 }
 
 

@@ -83,6 +83,8 @@ def apply(transform: Transform, sample: Any, rng: np.random.Generator | None) ->
     try:
         if takes_generator(transform):
             result = transform(sample, rng=rng if rng is not None else global_generator())
+        elif getattr(transform, "is_deterministic", False):  # it says that it draws nothing, so nothing is seeded
+            result = transform(sample)
         else:
             with seeded(rng):
                 result = at_border(transform)(sample)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import datakit
+from datakit import catalog
 from datakit.cli import command
 from datakit.cli.bench import duration
 from datakit.cli.output import progress
@@ -78,8 +79,13 @@ def files(folder):
 
 
 def test_list():
-    assert run("list").stdout == "faces  datakit.vision:FaceLandmarks\n"
-    assert json.loads(run("list", "--json").stdout) == [{"name": "faces", "target": "datakit.vision:FaceLandmarks"}]
+    lines = run("list").stdout.splitlines()
+    assert [line.split() for line in lines] == [[name, target] for name, target in sorted(catalog.targets().items())]
+    assert "faces" in {line.split()[0] for line in lines}
+    assert len({line.index("datakit.vision:") for line in lines}) == 1  # aligned
+    listed = json.loads(run("list", "--json").stdout)
+    assert {"name": "faces", "target": "datakit.vision:FaceLandmarks"} in listed
+    assert len(listed) == len(lines)
 
 
 def test_version_and_help():
@@ -241,7 +247,7 @@ def test_bench_prints_tables_and_draws_them(here):
 
 
 def test_bench_sweeps_and_compares(here):
-    arguments = ["bench", *SYNTHETIC, *SMALL, "--repeats", 2, "--no-stages", "--step", "2ms"]
+    arguments = ["bench", *SYNTHETIC, *SMALL, "--repeats", 3, "--no-stages", "--step", "2ms"]
     first = run(*arguments, "--workers", "0", "--batch-size", "4,8", "--json")
     document = json.loads(first.stdout)
     assert [one["batch_size"] for one in document["measurements"]] == [4, 8]

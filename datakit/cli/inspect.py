@@ -43,6 +43,13 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, default=Path("datakit-inspect.html"), show_default=True, help="Where to write it.")
 @click.option("--png", type=FILE, help="Write the grid of the batch to this file, and no page.")
+@click.option(
+    "--tensorboard",
+    "run",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write it as a run of TensorBoard too: pictures, figures, projector.",
+)
 @click.option("--force", is_flag=True, help="Overwrite --out also where it is no page of datakit's.")
 @click.option("--open", "open_browser", is_flag=True, help="Show it in the browser.")
 @click.option("--serve", "is_served", is_flag=True, help="Show it on a local address; draw it again when code changes.")
@@ -50,7 +57,15 @@ if TYPE_CHECKING:
 @json_option
 @debug_option
 def inspect_(
-    out: Path, png: Path | None, force: bool, open_browser: bool, is_served: bool, port: int, as_json: bool, **what: Any
+    out: Path,
+    png: Path | None,
+    run: Path | None,
+    force: bool,
+    open_browser: bool,
+    is_served: bool,
+    port: int,
+    as_json: bool,
+    **what: Any,
 ) -> None:
     """Look at samples of TARGET after every transform, and at a batch; writes one page of HTML.
 
@@ -63,11 +78,12 @@ def inspect_(
     \b
       datakit inspect faces --synthetic -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor
       datakit inspect data/pets --index 3,65 --all --open
+      datakit inspect data/pets --samples 100 --tensorboard runs/pets
       datakit inspect faces --root data --transform mycode:train_transforms --serve
       datakit inspect mycode.train:loader
     """
     if is_served:
-        _refuse({"--png": png, "--json": as_json})
+        _refuse({"--png": png, "--json": as_json, "--tensorboard": run})
         _serve(what, port, open_browser)
         return
     with redirect_stdout(sys.stderr):  # what the user's own code prints must not get into the result
@@ -78,9 +94,10 @@ def inspect_(
         check_place(
             place, may_replace=force or png is not None or is_ours(out), endings=() if png is None else (".png",)
         )
-        inspection, content = _drawn(what, None if png is None else "png")
+        _check_run(run)
+        inspection, content = _drawn(what, None if png is None else "png", run)
         write_whole(place, content)
-    _say(inspection, place, len(content), as_json)
+    _say(inspection, place, len(content), run, as_json)
     if open_browser and not webbrowser.open(place.absolute().as_uri()):
         click.echo(f"note: no browser was found to open {place}", err=True)
     if inspection.errors:
@@ -92,13 +109,30 @@ def _refuse(options: dict[str, Any]) -> None:
         raise click.UsageError(f"--serve and {given[0]} do not go together")
 
 
-def _drawn(what: dict[str, Any], kind: str | None) -> tuple[Inspection, bytes]:
+def _check_run(folder: Path | None) -> None:
+    """Find out before the work whether TensorBoard is there and the run can be written."""
+    if folder is None:
+        return
+    from datakit.report.tensorboard import require
+
+    require()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is not empty; a run needs a folder of its own, such as {folder}-2")
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    check_place(folder, may_replace=True)
+
+
+def _drawn(what: dict[str, Any], kind: str | None, run: Path | None) -> tuple[Inspection, bytes]:
     from datakit.report.contact_sheet import contact_sheet
     from datakit.report.page import render
 
     with progress() as show:
         inspection = _looked(what, show)
         show("drawing", 1, 1)
+        if run is not None:
+            from datakit.report.tensorboard.run import write_run
+
+            write_run(run, inspection)
         if kind == "png":
             return inspection, contact_sheet(inspection)
         return inspection, render(inspection).encode("utf-8", "backslashreplace")
@@ -128,23 +162,25 @@ def _looked(what: dict[str, Any], show: Any) -> Inspection:
     return inspection if undo is None else with_normalize(inspection, undo)
 
 
-def _say(inspection: Inspection, place: Path, size_of_it: int, as_json: bool) -> None:
+def _say(inspection: Inspection, place: Path, size_of_it: int, run: Path | None, as_json: bool) -> None:
     from datakit.phrasing import size
     from datakit.report.styles import styled
-    from datakit.report.terminal import inspection_json, inspection_lines
+    from datakit.report.terminal import brief, inspection_json, inspection_lines
 
     if as_json:
-        print_json(inspection_json(inspection, str(place)))
+        print_json({**inspection_json(inspection, str(place)), "tensorboard": None if run is None else str(run)})
     else:
         click.echo("\n".join(inspection_lines(inspection)))
         click.echo(f"{'picture' if place.suffix.lower() == '.png' else 'page'}: {place} ({size(size_of_it)})")
+        if run is not None:
+            click.echo(f"run: {run} (tensorboard --logdir {run})")
     for note in inspection.notes:
         click.echo(f"note: {note}", err=True)
     for finding in inspection.findings:
         click.echo(f"{styled('look', 'look:')} {finding.text}", err=True)
         if finding.hint:
             click.echo(f"      {finding.hint}", err=True)
-    for error in inspection.errors:
+    for error in brief(inspection.errors):
         click.echo(f"{styled('alarm', 'error:')} {error}", err=True)
 
 

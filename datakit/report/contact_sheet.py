@@ -1,4 +1,4 @@
-"""The batch as one PNG: its pictures with short captions, in a grid."""
+"""Pictures with short captions in a grid: the batch as one PNG, the stages of a sample."""
 
 from __future__ import annotations
 
@@ -6,32 +6,54 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
-from datakit.inspection.look import Inspection
+from datakit.inspection.look import Inspected, Inspection
 from datakit.report.drawing import draw
 from datakit.report.figures import IN_GRID, label_of, members_of
+from datakit.report.lettering import cut, font
+from datakit.report.objects import Colour
 
 _WIDTH = 1600  # of the sheet, at most
 _CELL = 360  # of a picture, at most
 _GAP, _MARGIN = 16, 28
-_INK = (40, 46, 50)
-_TEXT = 16  # pixels
+_INK: Colour = (40, 46, 50)
+_TEXT, _LINE, _FRAME = 16, 21, 4  # pixels
 
 
 @dataclass(frozen=True)
-class _Tile:
+class Tile:
+    """A picture with its caption.
+
+    Attributes:
+        image: RGB.
+        name: the caption; may have several lines.
+        colour: of its letters.
+        framed: whether that colour is around the picture too.
+    """
+
     image: Image.Image
     name: str
+    colour: Colour = _INK
+    framed: bool = False
 
 
 def contact_sheet(inspection: Inspection) -> bytes:
-    """A PNG of the batch, normalisation undone, at most 64 pictures; of the samples after the chain without a batch.
+    """What `grid_sheet` draws, as a PNG.
+
+    Raises:
+        DatakitError: where nothing has an image.
+    """
+    buffer = io.BytesIO()
+    grid_sheet(inspection).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def grid_sheet(inspection: Inspection) -> Image.Image:
+    """The batch, normalisation undone, at most 64 pictures; the samples after the chain without a batch.
 
     Raises:
         DatakitError: where nothing has an image.
@@ -40,65 +62,81 @@ def contact_sheet(inspection: Inspection) -> bytes:
     if not tiles:
         who = "no sample has" if inspection.batch is None else "neither the batch nor a sample has"
         raise DatakitError(f"nothing to draw: {who} an image under the key 'image' or in a tuple")
-    buffer = io.BytesIO()
-    _sheet(tiles).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return sheet(tiles)
 
 
-def _of_batch(inspection: Inspection) -> list[_Tile]:
-    count = min(len(split(inspection.batch)), IN_GRID)
-    members, _ = members_of(inspection, _side(count)) if count else ([], 0)
-    return [_Tile(one.drawing.image, one.name) for one in members]
-
-
-def _of_samples(inspection: Inspection) -> list[_Tile]:
-    whole = [seen for seen in inspection.samples if seen.stages][:IN_GRID]
-    tiles = []
-    for seen in whole:
-        sample, names = seen.stages[-1].sample, [stage.name for stage in seen.stages]
-        normalize = inspection.normalized_by(names)
-        drawing = draw(sample, classes=inspection.classes, normalize=normalize, side=_side(len(whole)))
+def stage_sheet(seen: Inspected, inspection: Inspection) -> Image.Image | None:
+    """A sample as loaded and after each transform, in a row; None where no stage has an image."""
+    names, tiles = [stage.name for stage in seen.stages], []
+    side = side_for(len(names) ** 2)
+    for place, stage in enumerate(seen.stages):
+        normalize = inspection.normalized_by(names[: place + 1])
+        drawing = draw(stage.sample, classes=inspection.classes, normalize=normalize, side=side)
         if drawing is not None:
-            index = str(seen.key.index) if seen.key.index >= 0 else ""
-            tiles.append(_Tile(drawing.image, label_of(sample, inspection.classes) or index))
-    return tiles
+            tiles.append(Tile(drawing.image, stage.name))
+    return sheet(tiles, columns=len(tiles)) if tiles else None
+
+
+def epoch_sheet(draws: Sequence[Inspected], inspection: Inspection) -> Image.Image | None:
+    """One sample after the chain in several epochs; None where it has no image in any."""
+    tiles = [_last(seen, inspection, f"epoch {seen.key.epoch}", side_for(len(draws))) for seen in draws if seen.stages]
+    drawn = [tile for tile in tiles if tile is not None]
+    return sheet(drawn) if drawn else None
+
+
+def side_for(count: int) -> int:
+    """Pixels of a picture, so that so many have room in a square grid."""
+    return min(_CELL, (_WIDTH - 2 * _MARGIN + _GAP) // _columns(count) - _GAP)
+
+
+def sheet(tiles: Sequence[Tile], columns: int | None = None) -> Image.Image:
+    """The tiles on white, line by line; as many columns as lines where their number is not given."""
+    columns = columns or _columns(len(tiles))
+    wide, high = (max(tile.image.size[axis] for tile in tiles) for axis in (0, 1))
+    lines = max(len(tile.name.splitlines()) for tile in tiles)
+    step, drop = wide + _GAP, high + 5 + max(1, lines) * _LINE + _GAP
+    rows = math.ceil(len(tiles) / columns)
+    drawn = Image.new("RGB", (2 * _MARGIN + columns * step - _GAP, 2 * _MARGIN + rows * drop - _GAP), "white")
+    for place, tile in enumerate(tiles):
+        x, y = _MARGIN + place % columns * step, _MARGIN + place // columns * drop
+        _place(drawn, tile, (x + (wide - tile.image.width) // 2, y + high - tile.image.height), wide)
+    return drawn
+
+
+def _place(drawn: Image.Image, tile: Tile, corner: tuple[int, int], width: int) -> None:
+    (x, y), pen = corner, ImageDraw.Draw(drawn)
+    right, bottom = x + tile.image.width, y + tile.image.height
+    if tile.framed:
+        pen.rectangle((x - _FRAME, y - _FRAME, right + _FRAME - 1, bottom + _FRAME - 1), fill=tile.colour)
+    drawn.paste(tile.image, corner)
+    for place, line in enumerate(tile.name.splitlines()):
+        middle, top = x + tile.image.width / 2, bottom + 6 + place * _LINE
+        pen.text((middle, top), cut(line, width, font(_TEXT)), fill=tile.colour, font=font(_TEXT), anchor="ma")
+
+
+def _of_batch(inspection: Inspection) -> list[Tile]:
+    count = min(len(split(inspection.batch)), IN_GRID)
+    members, _ = members_of(inspection, side_for(count)) if count else ([], 0)
+    return [Tile(one.drawing.image, one.name) for one in members]
+
+
+def _of_samples(inspection: Inspection) -> list[Tile]:
+    whole = [seen for seen in inspection.samples if seen.stages][:IN_GRID]
+    tiles = [_last(seen, inspection, _label(seen, inspection), side_for(len(whole))) for seen in whole]
+    return [tile for tile in tiles if tile is not None]
+
+
+def _label(seen: Inspected, inspection: Inspection) -> str:
+    index = str(seen.key.index) if seen.key.index >= 0 else ""
+    return label_of(seen.stages[-1].sample, inspection.classes) or index
+
+
+def _last(seen: Inspected, inspection: Inspection, name: str, side: int) -> Tile | None:
+    sample, names = seen.stages[-1].sample, [stage.name for stage in seen.stages]
+    normalize = inspection.normalized_by(names)
+    drawing = draw(sample, classes=inspection.classes, normalize=normalize, side=side)
+    return None if drawing is None else Tile(drawing.image, name)
 
 
 def _columns(count: int) -> int:
     return math.ceil(math.sqrt(count))
-
-
-def _side(count: int) -> int:
-    """Pixels of a picture, so that all have room."""
-    return min(_CELL, (_WIDTH - 2 * _MARGIN + _GAP) // _columns(count) - _GAP)
-
-
-def _sheet(tiles: Sequence[_Tile]) -> Image.Image:
-    columns = _columns(len(tiles))
-    wide, high = (max(tile.image.size[axis] for tile in tiles) for axis in (0, 1))
-    step, drop = wide + _GAP, high + _TEXT + 10 + _GAP
-    rows = math.ceil(len(tiles) / columns)
-    sheet = Image.new("RGB", (2 * _MARGIN + columns * step - _GAP, 2 * _MARGIN + rows * drop - _GAP), "white")
-    pen = ImageDraw.Draw(sheet)
-    for place, tile in enumerate(tiles):
-        x, y = _MARGIN + place % columns * step, _MARGIN + place // columns * drop
-        sheet.paste(tile.image, (x + (wide - tile.image.width) // 2, y + high - tile.image.height))
-        pen.text((x + wide / 2, y + high + 6), _cut(tile.name, wide), fill=_INK, font=_font(), anchor="ma")
-    return sheet
-
-
-def _cut(text: str, width: int) -> str:
-    """`text` in one line, with an ellipsis where it is wider than `width` pixels."""
-    line = " ".join(text.split())
-    if _font().getlength(line) <= width:
-        return line
-    while line and _font().getlength(line + "…") > width:
-        line = line[:-1]
-    return line + "…"
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    import matplotlib  # whose copy of DejaVu Sans is the same on every machine, and has more than Latin letters
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), _TEXT)

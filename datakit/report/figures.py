@@ -12,6 +12,7 @@ from datakit.inspection.look import Inspected, Inspection, Stage
 from datakit.inspection.normalize import BATCH
 from datakit.report.drawing import Drawing, draw
 from datakit.report.history import History, history
+from datakit.report.objects import objects_of
 
 IN_GRID = 64
 """Samples of a batch that are shown."""
@@ -134,7 +135,7 @@ def grid_of(inspection: Inspection, side: int) -> tuple[list[Figure], int]:
     """The pictures of the batch, and how many samples are not among them."""
     members, unseen = members_of(inspection, min(side, _SIDE // 2))
     return [
-        _figure(one.drawing, one.sample, one.name, f"sample {one.sample.get('index', one.place)} in the batch")
+        _figure(one.drawing, one.sample, one.name, f"sample {_place_of(one)} in the batch", inspection.classes)
         for one in members
     ], unseen
 
@@ -152,16 +153,21 @@ def _stage_figure(
     sample: Any, names: Sequence[str], inspection: Inspection, side: int, name: str, where: str
 ) -> Figure | None:
     drawing = draw(sample, classes=inspection.classes, normalize=inspection.normalized_by(names), side=side)
-    return None if drawing is None else _figure(drawing, sample, name, where)
+    return None if drawing is None else _figure(drawing, sample, name, where, inspection.classes)
 
 
-def _figure(drawing: Drawing, sample: Any, name: str, where: str) -> Figure:
+def _figure(drawing: Drawing, sample: Any, name: str, where: str, classes: Sequence[str]) -> Figure:
     height, width = drawing.size
-    keys = sample if isinstance(sample, dict) else {}
-    drawn = [f"{len(keys[key])} {key}" for key in ("landmarks", "boxes", "masks") if key in keys]
-    details = f"{width} × {height}" + (f" · {drawing.note}" if drawing.note else "")
+    points = sample.get("landmarks") if isinstance(sample, dict) else None
+    objects = objects_of(sample, classes).in_words()
+    drawn = [*([] if points is None else [f"{len(points)} landmarks"]), *([objects] if objects else [])]
+    details = " · ".join(part for part in (f"{width} × {height}", objects, drawing.note) if part)
     alt = f"{where}, {width} by {height} pixels" + (f", with {', '.join(drawn)}" if drawn else "")
     return Figure(drawing.data_uri(), alt, name, details, *drawing.image.size, drawing.pixelated)
+
+
+def _place_of(member: Member) -> Any:
+    return member.sample.get("index", member.place)
 
 
 def _history(stages: Sequence[Stage]) -> list[History]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,13 @@ from datakit.sampling import global_generator
 
 
 class Shown:
-    """Prints a frozen dataclass as it was probably typed: `RandomCrop(224)`, without what is as by default."""
+    """Prints a frozen dataclass as it was probably typed: `RandomCrop(224)`, without what is as by default.
+
+    Attributes:
+        is_deterministic: it draws nothing, not even from a global generator, so that none is seeded for it.
+    """
+
+    is_deterministic: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         shown = []
@@ -51,6 +57,8 @@ class Random(Shown, ABC):
         >>> Shift(1)({"number": 7})
         {'number': 8}
     """
+
+    is_deterministic: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, sample: Sample, rng: np.random.Generator) -> Any:

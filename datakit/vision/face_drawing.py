@@ -14,7 +14,9 @@ import numpy as np
 _SCALE = 2  # drawn larger and scaled down, for smooth lines
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
+    """Colours of a face, RGB in [0, 255]."""
+
     background: tuple[int, ...]
     skin: tuple[int, ...]
     hair: tuple[int, ...]
@@ -43,17 +45,32 @@ def draw_face(rng: np.random.Generator) -> tuple[Any, np.ndarray]:
         image: a PIL image in RGB, 180 to 420 pixels a side.
         points: `float64` (68, 2), x then y, pixels.
     """
+    width, height = (int(side) for side in rng.integers(180, 421, 2))
+    points = _placed(face_shape(rng), width, height, rng)
+    return paint_face(points, (width, height), random_look(rng), rng), points
+
+
+def paint_face(points: np.ndarray, size: tuple[int, int], look: Look, rng: np.random.Generator) -> Any:
+    """The face with these 68 points before a random background, slightly blurred and with noise.
+
+    Args:
+        points: (68, 2), x then y, pixels.
+        size: (width, height), pixels.
+        look: its colours.
+        rng: decides background, blur and noise.
+
+    Returns:
+        A PIL image in RGB.
+    """
     from PIL import Image, ImageDraw, ImageFilter
 
-    width, height = (int(side) for side in rng.integers(180, 421, 2))
-    points = _placed(_shape(rng), width, height, rng)
-    look = _look(rng)
+    width, height = size
     image = Image.new("RGB", (width * _SCALE, height * _SCALE), look.background)
     _draw_background(ImageDraw.Draw(image), image.size, rng)
     _draw(ImageDraw.Draw(image), points * _SCALE, look)
-    image = image.resize((width, height), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8)))
+    image = image.resize(size, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8)))
     noise = rng.normal(0, rng.uniform(1, 6), (height, width, 1))
-    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8)), points
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
 
 def _arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, n: int) -> np.ndarray:
@@ -62,7 +79,7 @@ def _arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, n:
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
 
 
-def _shape(rng: np.random.Generator) -> np.ndarray:
+def face_shape(rng: np.random.Generator) -> np.ndarray:
     """68 points of an upright face about the origin, half a face wide = 1, in the iBUG 300-W order."""
     jaw_length, eye_open, mouth_open, mouth_width = rng.uniform((1.15, 0.06, 0.02, 0.32), (1.4, 0.13, 0.2, 0.46))
     brow_height, nose_length = rng.uniform((0.2, 0.42), (0.32, 0.55))
@@ -94,11 +111,12 @@ def _placed(shape: np.ndarray, width: int, height: int, rng: np.random.Generator
     return np.asarray((turned - low) * scale + corner)
 
 
-def _look(rng: np.random.Generator) -> _Look:
+def random_look(rng: np.random.Generator) -> Look:
+    """Colours of background, skin, hair, eyes and lips."""
     skin = np.array([232, 190, 160]) * rng.uniform(0.35, 1.05)
     hair, lips = rng.uniform(10, 110, 3), skin * (0.95, 0.5, 0.5)
     colours = (rng.uniform(60, 230, 3), skin, hair, rng.uniform(20, 140, 3), lips)
-    return _Look(*(tuple(int(value) for value in np.clip(colour, 0, 255)) for colour in colours))
+    return Look(*(tuple(int(value) for value in np.clip(colour, 0, 255)) for colour in colours))
 
 
 def _draw_background(draw: Any, size: tuple[int, int], rng: np.random.Generator) -> None:
@@ -109,7 +127,7 @@ def _draw_background(draw: Any, size: tuple[int, int], rng: np.random.Generator)
         draw.rectangle((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
-def _draw(draw: Any, points: np.ndarray, look: _Look) -> None:
+def _draw(draw: Any, points: np.ndarray, look: Look) -> None:
     unit = float(np.linalg.norm(points[16] - points[0])) / 2
     line = max(2, round(unit * 0.05))
     middle, across = (points[0] + points[16]) / 2, (points[16] - points[0]) / 2

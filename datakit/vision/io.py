@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, cast
 
 from datakit import probe
 from datakit.errors import CorruptDataError, UnknownNameError
@@ -20,6 +20,7 @@ from datakit.vision import png
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+T = TypeVar("T")
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
 
 IMAGE_SUFFIXES: tuple[str, ...] = (
@@ -86,6 +87,13 @@ def read_image(source: Source, mode: PixelMode = "RGB", *, max_pixels: int = 2**
         Traceback (most recent call last):
         datakit.errors.CorruptDataError: <bytes>: not an image in a format that datakit reads ...
     """
+    return decoded(source, lambda image, orientation: to_array(image, mode, orientation=orientation), max_pixels)
+
+
+def decoded(source: Source, turn: Callable[[ImageFile, int], T], max_pixels: int = 2**26) -> T:
+    """What `turn` makes of the image and the EXIF orientation that is still to be undone; checks, limits and errors
+    are those of `read_image`.
+    """
     opened = _opened if probe.recorder is None else _opened_whole
     with opened(source) as (file, name), _quiet():
         image, orientation = _open_image(file, name, verify=True)
@@ -95,7 +103,7 @@ def read_image(source: Source, mode: PixelMode = "RGB", *, max_pixels: int = 2**
             image.load()
             if image.format == "PNG" and png.ends_early(image, file):
                 raise CorruptDataError("truncated PNG: the data end before the last row")
-            return to_array(image, mode, orientation=orientation)
+            return turn(image, orientation)
         except CorruptDataError as error:
             raise CorruptDataError(f"{name}: {error}") from None
         except UnknownNameError:
