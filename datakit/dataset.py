@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -65,6 +65,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     Attributes:
         columns: the records, as `index` gave them.
         classes: names of the labels, where there are labels.
+        collate_fn: what a `Loader` makes batches by, unless it is given another; None for `collate.stack`.
 
     Raises:
         MissingDataError: what the dataset needs is not below `root`.
@@ -91,6 +92,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     remotes: ClassVar[tuple[Remote, ...]] = ()
     splits: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
+    collate_fn: Callable[[Sequence[Any]], Any] | None = None
     columns: Columns
 
     def __init__(

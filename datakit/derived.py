@@ -56,7 +56,7 @@ class Subset(Derived):
         super().__init__(transform)
         self.dataset = dataset
         self.indices = np.asarray(indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64)
-        self.classes = dataset.classes
+        self.classes, self.collate_fn = dataset.classes, dataset.collate_fn
         outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
         if len(outside):
             raise IndexError(f"{len(outside)} indices, first {outside[0]}, are outside a dataset of {len(dataset)}")
@@ -105,6 +105,8 @@ class Concat(Derived):
             raise ValueError("Concat needs at least one dataset")
         self.ends = np.cumsum([len(dataset) for dataset in self.datasets]).tolist()
         self.classes = self.datasets[0].classes
+        own = {dataset.collate_fn for dataset in self.datasets}
+        self.collate_fn = own.pop() if len(own) == 1 else None
 
     def part_of(self, index: int) -> tuple[Dataset, int]:
         """The dataset in which `index` falls, and the index there."""

@@ -50,7 +50,7 @@ class Loader(DataLoader[Any]):
         shuffle: a new permutation each epoch.
         drop_last: leave out what does not fill a batch on every rank.
         num_workers: worker processes; 0 reads in this process.
-        collate_fn: from a list of samples to a batch; `collate.stack` by default.
+        collate_fn: from a list of samples to a batch; by default the dataset's own, else `collate.stack`.
         rank: this process among `world_size`, which share each global batch by stride; by default as torch.distributed,
             else the environment, says. Nothing is padded or repeated: without `drop_last` the last ranks may have a
             smaller last batch, or one less.
@@ -116,8 +116,8 @@ class Loader(DataLoader[Any]):
             raise ValueError(f"seed is an int and max_bad at least 0, got seed={seed!r}, max_bad={max_bad!r}")
         if num_workers and timeout <= 0:
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
-        self._options, self._collate = dict(options), collate_fn or collate.stack
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
+        self._options, self._collate = dict(options), collate_fn or self.records.collate_fn or collate.stack
         self.keys = KeySampler(
             self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, groups=groups
         )

@@ -37,6 +37,14 @@ def hymenoptera(shared, tmp_path_factory):
     return unpacked(shared / "hymenoptera_data.zip", tmp_path_factory) / "hymenoptera_data"
 
 
+@pytest.fixture(scope="session")
+def nuclei(shared, tmp_path_factory):
+    """170 real microscope images with instance masks in the layout of Penn-Fudan."""
+    from datakit.vision import PennFudan
+
+    return PennFudan(unpacked(shared / "nuclei-in-pennfudan-layout.zip", tmp_path_factory))
+
+
 def unpacked(archive, tmp_path_factory):
     """The folder with what is in a real archive; a test skips where that is not among the real datasets."""
     if not archive.exists():

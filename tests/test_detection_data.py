@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from conftest import unpacked
 from skimage.measure import regionprops
 
 from datakit import Loader, collate
@@ -18,7 +17,7 @@ from datakit.transforms import (
     ScaleJitter,
     ToTensor,
 )
-from datakit.vision import CocoEvaluation, PennFudan, aspect_ratio_groups
+from datakit.vision import CocoEvaluation, aspect_ratio_groups
 
 CHAINS = {
     "tutorial": [RandomHorizontalFlip(), ToTensor()],
@@ -26,11 +25,6 @@ CHAINS = {
     "jitter": [ScaleJitter((256, 256)), RandomCrop((256, 256), pad=True), RandomHorizontalFlip(), ToTensor()],
     "resized": [RandomResizedCrop(128, scale=(0.02, 0.2)), ToTensor()],
 }
-
-
-@pytest.fixture(scope="module")
-def nuclei(shared, tmp_path_factory):
-    return PennFudan(unpacked(shared / "nuclei-in-pennfudan-layout.zip", tmp_path_factory))
 
 
 @pytest.mark.parametrize("name", CHAINS)

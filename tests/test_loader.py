@@ -12,7 +12,7 @@ from material import Dies, Hangs, Leaves, Numbers, Stops, digests, draw, ours, p
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
-from datakit import Concat, Loader, Mapped
+from datakit import Concat, Loader, Mapped, Subset
 from datakit.errors import (
     CollateError,
     CorruptDataError,
@@ -132,6 +132,22 @@ def test_drop_last_leaves_every_rank_the_same_full_batches(ranks):
     sizes = [[len(batch["number"]) for batch in loader] for loader in loaders]
     assert sizes == [[3] * (23 // (3 * ranks))] * ranks
     assert {len(loader) for loader in loaders} == {23 // (3 * ranks)}
+
+
+def numbers_of(samples):
+    return [sample["number"] for sample in samples]
+
+
+def test_a_dataset_may_say_how_its_batches_are_made():
+    class Own(Numbers):
+        collate_fn = staticmethod(numbers_of)
+
+    own, plain = Own(4), Numbers(4)
+    for dataset in (own, own.with_transform(None), Subset(own, range(4)), Concat([own])):
+        assert list(Loader(dataset, 2)) == [[0, 1], [2, 3]]
+    for dataset in (plain, Concat([own, plain])):
+        assert next(iter(Loader(dataset, 2)))["number"].tolist() == [0, 1]
+    assert next(iter(Loader(own, 2, collate_fn=len))) == 2
 
 
 # --- stop and go on ---------------------------------------------------------------------------------------------------

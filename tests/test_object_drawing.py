@@ -165,25 +165,9 @@ def test_pixels_of_small_masks_stay_pixels():
     np.testing.assert_array_equal(changed, expected)
 
 
-def test_real_nuclei_have_outlines_in_their_colours(shared, tmp_path):
-    import zipfile
-
-    archive = shared / "nuclei-in-pennfudan-layout.zip"
-    if not archive.exists():
-        pytest.skip("nuclei-in-pennfudan-layout.zip is not among the real datasets")
-    stems = []
-    with zipfile.ZipFile(archive) as files:
-        for name in sorted(files.namelist()):
-            if name.endswith("_mask.png"):
-                with files.open(name) as file:
-                    numbers = np.asarray(Image.open(file))
-                if numbers.max() == 30:
-                    stems.append((name, numbers))
-                    break
-        (name, numbers) = stems[0]
-        with files.open(name.replace("PedMasks", "PNGImages").replace("_mask", "")) as file:
-            image = np.asarray(Image.open(file).convert("RGB"))
-    masks = np.stack([numbers == k for k in range(1, 31)]).astype(np.uint8)
+def test_real_nuclei_have_outlines_in_their_colours(nuclei):
+    crowd = next(sample for sample in nuclei if len(sample["masks"]) == 30)
+    image, masks = crowd["image"], crowd["masks"]
     drawn = draw({"image": image, "masks": masks, "labels": np.ones(30, np.int64)}, classes=("", "nucleus"))
     pixels = np.asarray(drawn.image).astype(int)
     scale = drawn.image.width / image.shape[1]

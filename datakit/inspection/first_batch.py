@@ -50,7 +50,8 @@ def first_batch(loader: DataLoader[Any] | None) -> FirstBatch:
         return FirstBatch(None, "the loader is empty: it gave no batch at all")
     except CollateError as error:
         is_raw = getattr(loader.dataset, "transform", None) is None
-        return FirstBatch(None, describe(error) + (f"\n{_ONE_SIZE}" if is_raw else ""), is_raw, error)
+        hint = f"\n{_ONE_SIZE}" if is_raw and "cannot be put into one batch" in str(error) else ""
+        return FirstBatch(None, describe(error) + hint, is_raw, error)
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # they hold the loader's workers, which would linger
         return FirstBatch(None, describe(error), cause=error)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from datakit import collate
 from datakit.chain import Transform
 from datakit.columns import Columns, Record
 from datakit.dataset import Dataset
@@ -38,7 +39,8 @@ class PennFudan(Dataset):
     | index | () | int | place in the list, sorted by name |
     | path | () | str | the image file |
 
-    A mask without persons gives N = 0. Boxes end one pixel after the tutorial's, whose coordinates name the last pixel.
+    A `Loader` makes batches of it by `collate.detection`. A mask without persons gives N = 0. Boxes end one pixel after
+    the tutorial's, whose coordinates name the last pixel.
 
     Source: https://www.cis.upenn.edu/~jshi/ped_html/ (170 images, 345 pedestrians). Upstream publishes no checksum;
     what was unpacked is recorded in the manifest.
@@ -55,6 +57,7 @@ class PennFudan(Dataset):
     """
 
     classes = ("background", "person")
+    collate_fn = staticmethod(collate.detection)
     remotes: ClassVar[tuple[Remote, ...]] = (
         Remote(
             "PennFudanPed.zip",

@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import unpacked
 from PIL import Image
 from skimage.measure import regionprops
 
@@ -16,12 +15,6 @@ from datakit.transforms import Compose, RandomCrop, RandomHorizontalFlip, Rescal
 from datakit.vision import PennFudan, pennfudan
 
 CHAIN = Compose([RandomHorizontalFlip(), Rescale(96), RandomCrop(64), ToTensor()])
-
-
-@pytest.fixture(scope="session")
-def nuclei(shared, tmp_path_factory):
-    """170 real microscope images with instance masks in the layout of Penn-Fudan."""
-    return PennFudan(unpacked(shared / "nuclei-in-pennfudan-layout.zip", tmp_path_factory))
 
 
 def test_boxes_areas_and_masks_of_all_real_images_are_those_of_scikit_image(nuclei):
