@@ -40,6 +40,18 @@ class CocoResult:
         ar_small: of objects below 32² pixels, with 100 predictions an image; medium and large alike.
         classes: average precision of each class that the truth has, by its label.
         table: the twelve lines.
+
+    Examples:
+        >>> import torch
+        >>> from datakit.vision import CocoEvaluation
+        >>> truth = {"boxes": torch.tensor([[10.0, 10.0, 60.0, 60.0]]), "labels": torch.tensor([7])}
+        >>> evaluation = CocoEvaluation()
+        >>> evaluation.update([{**truth, "scores": torch.tensor([0.9])}], [truth])
+        >>> result = evaluation.results()["boxes"]
+        >>> round(result.ap, 3), round(result.ap_medium, 3), result.ap_large, list(result.classes)
+        (1.0, 1.0, -1.0, [7])
+        >>> print(str(result).splitlines()[1])
+         Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000
     """
 
     kind: Kind
