@@ -168,14 +168,14 @@ def test_waits_and_first_batch_are_told_apart():
 
 
 def test_a_step_is_slept_and_its_waiting_is_known():
-    loader = DataLoader(Slow(n=10, seconds=0.03), 1)
+    loader = DataLoader(Slow(n=6, seconds=0.03), 1)
     (measured,) = measure(loader, workers=[0], repeats=2, step=0.03)
     assert measured.fed.step == 0.03
     assert measured.fed.waiting == pytest.approx(0.5, abs=0.08)  # half of it in the dataset, half in the step
     assert 12 < measured.fed.samples_per_second < 1 / 0.06
     assert measured.samples_per_second > 1.5 * measured.fed.samples_per_second
     assert not measured.fed.is_enough
-    (fast,) = measure(DataLoader(Slow(n=5, seconds=0), 1), workers=[0], repeats=3, step=0.1)
+    (fast,) = measure(DataLoader(Slow(n=4, seconds=0), 1), workers=[0], repeats=2, step=0.1)
     assert fast.fed.is_enough
     with pytest.raises(ValueError, match="step above 0"):
         measure(loader, step=-1.0)
@@ -189,7 +189,10 @@ class Spins(Slow):
         return index
 
 
-@pytest.mark.parametrize("method", [None, pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
+ANEW = [pytest.param(method, marks=pytest.mark.slow) for method in ("spawn", "forkserver")]  # import torch anew
+
+
+@pytest.mark.parametrize("method", [None, *ANEW])
 def test_cpu_of_workers_is_counted_until_they_end(method):
     loader = DataLoader(Spins(n=20), 2, num_workers=1, multiprocessing_context=method)
     before = time.perf_counter()

@@ -47,7 +47,10 @@ def milliseconds(found):
     return {stage.name: stage.seconds * 1000 for stage in found.stages}
 
 
-@pytest.mark.parametrize(("workers", "method"), [(0, None), (1, None), (2, None), (1, "spawn")])
+SPAWNED = pytest.param(1, "spawn", marks=pytest.mark.slow)  # imports torch anew
+
+
+@pytest.mark.parametrize(("workers", "method"), [(0, None), (1, None), (2, None), SPAWNED])
 def test_known_stages_of_a_dataset_of_ours(workers, method):
     dataset = Numbers(12, transform=Compose([Sleeps(0.03), Sleeps(0.004)]))
     found = profile(dataset, Configuration(workers, 4, method), repeats=1)

@@ -103,7 +103,7 @@ for _ in Loader(Numbers(99), 4, num_workers=2, multiprocessing_context={method!r
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_workers_that_were_starting_when_their_loop_was_killed_leave(method, tmp_path):
     code = SLOW_START.format(tests=str(Path(__file__).parent), folder=str(tmp_path), method=method)
     loop = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

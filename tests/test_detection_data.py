@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.measure import regionprops
 
-from datakit import Loader, collate
+from datakit import Loader, Subset, collate
 from datakit.transforms import (
     Compose,
     RandomCrop,
@@ -61,18 +61,19 @@ def test_batches_of_like_shape_of_the_real_nuclei(nuclei):
 
 def test_the_truth_itself_is_found_and_half_of_it_half(nuclei):
     whole, half = CocoEvaluation(("boxes", "masks")), CocoEvaluation(("boxes", "masks"))
-    for _, targets in Loader(nuclei.with_transform(ToTensor()), 10, collate_fn=collate.detection):
+    some = Subset(nuclei.with_transform(ToTensor()), range(0, 170, 4))
+    for _, targets in Loader(some, 10):
         found = [{**target, "scores": torch.ones(len(target["boxes"]))} for target in targets]
         whole.update(found, targets)
         half.update([{key: found[n][key][::2] for key in WANTED} for n in range(len(found))], targets)
     for kind in ("boxes", "masks"):
         assert whole.results()[kind].ap == pytest.approx(1)
-        kept = sum((len(sample) + 1) // 2 for sample in sizes(nuclei)) / sum(map(len, sizes(nuclei)))
+        kept = sum((len(sample) + 1) // 2 for sample in sizes(some)) / sum(map(len, sizes(some)))
         assert half.results()[kind].ar100 == pytest.approx(kept, abs=1e-3)
 
 
 WANTED = ("boxes", "labels", "scores", "masks")
 
 
-def sizes(nuclei):
-    return [sample["boxes"] for sample in nuclei]
+def sizes(dataset):
+    return [sample["boxes"] for sample in dataset]
