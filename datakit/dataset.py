@@ -142,7 +142,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         if not isinstance(key, Key):
             return self.get(key)
         try:
-            return self.get(key.index, key.generator())
+            return self.get(key.index, key.generator() if self._draws else None)
         except SampleError as error:
             if isinstance(key, LoaderKey):
                 return Failed(key, error)
@@ -232,6 +232,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
             hint = "; put the list into Compose([...])" if isinstance(transform, list | tuple) else ""
             raise TypeError(f"transform is a callable on a sample, got a {type(transform).__name__}{hint}")
         self._transform: Transform | None = transform
+        has_own_read = type(self).read is not Dataset.read
+        self._draws = has_own_read or not all(getattr(step, "is_deterministic", False) for step in steps(transform))
 
     def __repr__(self) -> str:
         split = f", split={self.split!r}" if self.split else ""
