@@ -54,10 +54,15 @@ def reported(dataset, workers):
 def pairs(first, second, rounds):
     """Ratios of two measurements that take turns, in changing order."""
     ratios = []
-    for turn in range(rounds):
-        gc.collect()
-        taken = {run: run() for run in ((first, second) if turn % 2 else (second, first))}
-        ratios.append(taken[first] / taken[second])
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through before every pass
+    try:
+        for turn in range(rounds):
+            gc.collect()
+            taken = {run: run() for run in ((first, second) if turn % 2 else (second, first))}
+            ratios.append(taken[first] / taken[second])
+    finally:
+        gc.unfreeze()
     return ratios
 
 

@@ -330,6 +330,7 @@ def test_a_subclass_is_made_anew_where_its_constructor_is_the_loaders():
 
 
 @pytest.mark.benchmark
+@pytest.mark.timeout(900)  # many pairs: a median of few says little
 @pytest.mark.parametrize(("workers", "rounds"), [(0, 150), (1, 100)])
 def test_the_figure_agrees_with_a_plain_loop_within_5_per_cent(faces, workers, rounds, one_thread):
     assert median(measuring.agreement(measuring.chained(faces), workers, rounds)) == pytest.approx(1, rel=0.05)

@@ -167,6 +167,7 @@ def test_a_loader_of_its_own_kind_has_no_stages():
 
 
 @pytest.mark.benchmark
+@pytest.mark.timeout(900)  # many pairs: a median of few says little
 @pytest.mark.parametrize(("workers", "rounds"), [(0, 200), (1, 150)])
 def test_clocks_cost_no_more_than_3_per_cent(faces, workers, rounds, one_thread):
     assert median(measuring.clocks(measuring.chained(faces), workers, rounds)) <= 1.03
