@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from multiprocessing import forkserver
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -182,6 +184,22 @@ def test_a_page_from_before_hears_of_the_change_at_once(served, here):
     write(here / "own_chain.py", CODE.format(name="two", size=50))
     assert told.get(timeout=30) == "drawn again"
     assert next(events(get(address, "/events?seen=1"))) == ("changed", "2")
+
+
+@pytest.mark.timeout(60)
+def test_a_change_is_seen_whatever_the_clock_of_the_file_system_says(here, monkeypatch):
+    """It may be behind the machine's, as on a share: no file seems to have changed after the drawing began."""
+    monkeypatch.setattr("datakit.report.serve.time", SimpleNamespace(time=lambda: time.time() + 1e6))
+
+    def change(*_):
+        write(here / "own_chain.py", CODE.format(name="two", size=50))
+
+    def tell(line):
+        assert line == "drawn again"
+        raise Ended
+
+    with pytest.raises(Ended):
+        serve(draw, started=change, tell=tell)
 
 
 def test_nobody_else_gets_in(served):

@@ -129,21 +129,21 @@ def serve(
     state = State()
     with _server(state, port) as address:
         drawn, begun = _first(draw)
+        seen = _stamps(drawn.files, begun)  # before anybody hears of the page, and changes a file because of it
         state.update(drawn if drawn.page is not None else Drawn(_NO_PAGE.format(escape(drawn.error)), "", drawn.files))
         started(address, drawn.files)
         if drawn.error:
             tell(drawn.error)
-        seen = _stamps(drawn.files, begun)
         while True:
             seen = _wait_for_change(seen)
             drawn, begun, seen = _drawn_again(draw, state, seen)
-            state.update(drawn)
             seen = {**_stamps(drawn.files, begun), **seen}
+            state.update(drawn)
             tell(drawn.error or "drawn again")
 
 
 def _first(draw: Draw) -> tuple[Drawn, float]:
-    run, begun = Run(draw, f"{_EVENTS}?seen=1"), time.time()
+    begun, run = time.time(), Run(draw, f"{_EVENTS}?seen=1")
     try:
         drawn = run.result(_FIRST)
     finally:
@@ -158,7 +158,7 @@ def _first(draw: Draw) -> tuple[Drawn, float]:
 def _drawn_again(draw: Draw, state: State, seen: Stamps) -> tuple[Drawn, float, Stamps]:
     """A new drawing and when it began; one that a further change makes out of date is given up for the next."""
     while True:
-        run, begun, now = Run(draw, f"{_EVENTS}?seen={state.number + 1}"), time.time(), seen
+        begun, now, run = time.time(), seen, Run(draw, f"{_EVENTS}?seen={state.number + 1}")
         try:
             while (drawn := run.result(_LOOK)) is None and (now := _now(seen)) == seen:
                 pass
