@@ -165,7 +165,7 @@ def _slot(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
     if get_worker_info() is None or like.device.type != "cpu":
         return None
     count = int(np.prod(shape))
-    storage = like._typed_storage()._new_shared(count, device=like.device)  # type: ignore[no-untyped-call]
+    storage = like._typed_storage()._new_shared(count, device=like.device)
     return like.new(storage).resize_(shape)
 
 

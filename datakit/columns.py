@@ -33,7 +33,7 @@ class _Shareable:
         sent = self.__dict__.setdefault("_sent", {})  # kept: memory that is let go before the process runs is lost
         for name, value in arrays.items():
             if isinstance(value, np.ndarray) and value.nbytes >= _SHARE_FROM and name not in sent:
-                sent[name] = torch.tensor(value).share_memory_()  # type: ignore[no-untyped-call]
+                sent[name] = torch.tensor(value).share_memory_()
                 self._arrays()[name] = sent[name].numpy()
         return {**arrays, **sent}
 

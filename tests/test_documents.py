@@ -12,6 +12,7 @@ import sys
 import types
 from pathlib import Path
 
+import click
 import pytest
 
 import datakit
@@ -62,10 +63,13 @@ def typed(line):
 
     words = shlex.split(line, comments=True)[1:]
     runs = "--synthetic" in words or words == ["list"]
-    options = {name for part in command.get_command(None, words[0]).params for name in part.opts}
-    unknown = {word for word in words if word.startswith("-")} - options
-    soon = ["--repeats", "1"] if words[0] == "bench" else []
-    return CliRunner().invoke(command, [*words, *soon] if runs else [words[0], "--help"]), unknown
+    part, names = command.get_command(None, words[0]), words[:1]
+    if words[0] == "train" and len(words) > 1 and not words[1].startswith("-"):
+        part, names = part.get_command(None, words[1]), words[:2]
+    options = {name for option in part.get_params(click.Context(part)) for name in option.opts}
+    unknown = {word for word in words if word.startswith("-")} - options - {"--help"}
+    soon = {"bench": ["--repeats", "1"], "train": ["--epochs", "1", "--out", "runs/documents", "--force"]}
+    return CliRunner().invoke(command, [*words, *soon.get(words[0], [])] if runs else [*names, "--help"]), unknown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -75,7 +79,8 @@ def test_the_commands_of_a_page_are_understood(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(page.read_text()):
         for line in re.findall(r"^\$ (datakit .*)$", block[2], re.M) if block[1] == "console" else []:
             result, unknown = typed(line)
-            assert result.exit_code == 0, (line, result.output, result.exception)
+            is_cut = line.startswith("datakit train") and ": NOT PASSED" in result.output  # tests/reference trains more
+            assert result.exit_code == (1 if is_cut else 0), (line, result.output, result.exception)
             assert unknown == set(), line
 
 

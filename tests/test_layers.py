@@ -20,6 +20,7 @@ LAYERS = [
     {"testing", "targets"},
     {"inspection", "bench"},
     {"report"},
+    {"reference"},
     {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

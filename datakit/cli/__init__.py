@@ -17,6 +17,7 @@ from datakit.cli.catalog import download, list_
 from datakit.cli.group import Commands, debug_option
 from datakit.cli.inspect import inspect_
 from datakit.cli.interrupts import keep_interrupts
+from datakit.cli.train import train
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,7 +30,7 @@ def command(ctx: click.Context) -> None:
         ctx.color = False
 
 
-for _one in (list_, download, inspect_, bench):
+for _one in (list_, download, inspect_, bench, train):
     command.add_command(_one)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -44,6 +44,17 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             bar.set_description_str(what)
 
         yield show
+
+
+def say(line: str, file: TextIO) -> None:
+    """Print a line while a bar is shown."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(line, file=file)
+    else:
+        click.echo(line, file=file)
+    file.flush()
 
 
 def print_json(document: Any) -> None:

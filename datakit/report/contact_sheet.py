@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datakit.report.drawing import draw
 from datakit.report.figures import IN_GRID, label_of, members_of
 from datakit.report.lettering import cut, font
 from datakit.report.objects import Colour
+from datakit.report.output import png
 
 _WIDTH = 1600  # of the sheet, at most
 _CELL = 360  # of a picture, at most
@@ -47,9 +47,7 @@ def contact_sheet(inspection: Inspection) -> bytes:
     Raises:
         DatakitError: where nothing has an image.
     """
-    buffer = io.BytesIO()
-    grid_sheet(inspection).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return png(grid_sheet(inspection))
 
 
 def grid_sheet(inspection: Inspection) -> Image.Image:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
+
+from PIL import Image
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
@@ -19,3 +22,10 @@ def write_whole(path: str | Path, content: bytes) -> None:
         os.replace(draft, final)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def png(image: Image.Image) -> bytes:
+    """The contents of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -10,13 +10,12 @@ from typing import Any
 
 from datakit.bench import Configuration, Measurement, Profile, Run
 from datakit.phrasing import number, shorten
+from datakit.report.palette import ACCENT, COLOURS, GRID, INK, PALE, SOFT
 
 FORMATS = ("pdf", "png", "svg")
 """Endings of the files that a plot can be written to."""
 
 _LINE = 130  # characters
-_INK, _SOFT, _WAIT, _GRID, _ACCENT = "#1d2327", "#5d6870", "#b9c2c5", "#e3e5e4", "#0b6e69"
-_COLOURS = (_ACCENT, "#c1572b", "#4a5fa5", "#8a6d1f", "#8b3f7a", "#4d7c3a")
 _NEAR = 0.07  # of the width of the axis: labels nearer than this would touch
 _LONGEST = 30  # characters of a stage
 
@@ -56,16 +55,16 @@ def draw_bench(run: Run, path: str | Path, *, title: str, subtitle: str = "") ->
 
 def _write_title(figure: Any, title: str, lines: Sequence[str]) -> None:
     height = figure.get_figheight()
-    figure.text(0.012, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", color=_INK, va="top")
+    figure.text(0.012, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", color=INK, va="top")
     top = 1 - 0.46 / height
-    figure.text(0.012, top, "\n".join(lines), fontsize=9, color=_SOFT, va="top", linespacing=1.35)
+    figure.text(0.012, top, "\n".join(lines), fontsize=9, color=SOFT, va="top", linespacing=1.35)
     figure.get_layout_engine().set(rect=(0, 0, 1, top - (0.17 * len(lines) + 0.08) / height))
 
 
 def _draw_speed(axes: Any, measurements: Sequence[Measurement], cores: int) -> None:
     lines = _lines(measurements)
     beside = 0.012 * max(one.workers for one in measurements)  # so that ranges do not hide each other
-    for place, ((label, line), colour) in enumerate(zip(lines, _COLOURS * len(lines), strict=False)):
+    for place, ((label, line), colour) in enumerate(zip(lines, COLOURS * len(lines), strict=False)):
         _draw_line(axes, label, line, colour, shift=beside * (place - (len(lines) - 1) / 2))
         _draw_ideal(axes, line, cores, colour, is_named=len(lines) == 1)
     counts = sorted({one.workers for one in measurements})
@@ -76,10 +75,10 @@ def _draw_speed(axes: Any, measurements: Sequence[Measurement], cores: int) -> N
     axes.set_ylim(0, max(top * 1.15, min(highest * 1.04, top * 1.6)))
     _style_speed(axes, counts)
     if len(lines) > 1:
-        axes.plot([], [], color=_SOFT, linestyle=(0, (4, 3)), linewidth=1.1, label="ideal")
+        axes.plot([], [], color=SOFT, linestyle=(0, (4, 3)), linewidth=1.1, label="ideal")
     if axes.get_legend_handles_labels()[0]:
         columns = 3 if len(lines) > 1 else 2
-        axes.legend(frameon=False, fontsize=9, labelcolor=_SOFT, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+        axes.legend(frameon=False, fontsize=9, labelcolor=SOFT, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
 
 
 def _lines(measurements: Sequence[Measurement]) -> list[tuple[str, list[Measurement]]]:
@@ -114,7 +113,7 @@ def _draw_ideal(axes: Any, line: Sequence[Measurement], cores: int, colour: str,
     places = sorted({0, min(cores, most), most})
     rates = [single[0] * min(place, cores) for place in places]
     name = "ideal: workers × the rate of one" if is_named else None
-    shade = _SOFT if is_named else colour
+    shade = SOFT if is_named else colour
     axes.plot(places, rates, color=shade, linestyle=(0, (4, 3)), linewidth=1.1, alpha=0.7, label=name, zorder=1)
 
 
@@ -132,7 +131,7 @@ def _label_points(axes: Any, line: Sequence[Measurement], most: int, top: float)
             (0, 8),
             textcoords="offset points",
             ha="center",
-            color=_INK,
+            color=INK,
             bbox=box,
             zorder=4,
         )
@@ -147,35 +146,35 @@ def _style_speed(axes: Any, counts: Sequence[int]) -> None:
     axes.set_xticks(shown, list(map(str, shown)))
     edge = max(most, 1) * 0.09
     axes.set_xlim(min(counts) - edge, most + edge)
-    axes.set_xlabel("worker processes", color=_SOFT)
-    axes.set_ylabel("samples / s", color=_SOFT)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.set_xlabel("worker processes", color=SOFT)
+    axes.set_ylabel("samples / s", color=SOFT)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     _style(axes, "bottom")
 
 
 def _draw_stages(axes: Any, profile: Profile) -> None:
-    stages = [(shorten(stage.name, _LONGEST), stage.seconds * 1000, _ACCENT) for stage in profile.stages]
+    stages = [(shorten(stage.name, _LONGEST), stage.seconds * 1000, ACCENT) for stage in profile.stages]
     if profile.workers:
-        stages += [("workers idle", profile.idle * 1000, _WAIT), ("loop waits", profile.waiting * 1000, _WAIT)]
+        stages += [("workers idle", profile.idle * 1000, PALE), ("loop waits", profile.waiting * 1000, PALE)]
     names, values, colours = zip(*stages, strict=True)
     places = range(len(stages))
     axes.barh(places, values, color=colours, height=0.62)
     most = max(values)
     for place, value in zip(places, values, strict=True):
-        axes.text(value + most * 0.02, place, f"{value:.2f}", va="center", fontsize=9, color=_INK)
+        axes.text(value + most * 0.02, place, f"{value:.2f}", va="center", fontsize=9, color=INK)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    axes.set_title("where the time goes", loc="left", fontsize=10, color=_SOFT)
+    axes.set_title("where the time goes", loc="left", fontsize=10, color=SOFT)
     axes.set_xlim(0, most * 1.16)
-    axes.set_xlabel(f"ms a sample, with {Configuration.__str__(profile)}", color=_SOFT)
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    axes.set_xlabel(f"ms a sample, with {Configuration.__str__(profile)}", color=SOFT)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
     _style(axes, "left")
-    axes.tick_params(axis="y", labelsize=9, labelcolor=_INK)
+    axes.tick_params(axis="y", labelsize=9, labelcolor=INK)
 
 
 def _style(axes: Any, kept: str) -> None:
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_SOFT)
+    axes.tick_params(length=0, colors=SOFT)
     for side, spine in axes.spines.items():
         spine.set_visible(side == kept)
-        spine.set_color(_GRID)
+        spine.set_color(GRID)

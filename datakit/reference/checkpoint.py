@@ -1,0 +1,90 @@
+"""A run on disk: whole at every moment, and refused where it is another run's."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datakit.errors import CorruptDataError, MissingDataError, StateError
+from datakit.reference.base import Reference
+from datakit.reference.history import History
+from datakit.report.output import write_whole
+
+NAME = "checkpoint.pt"
+_VERSION = 1
+
+
+def save(folder: Path, reference: Reference, history: History, *, done: bool = False) -> None:
+    """Write all that the run needs to go on: states, history, and where torch's generators are."""
+    document = {
+        "version": _VERSION,
+        "run": _identity(reference),
+        "done": done,
+        "states": reference.state_dict(),
+        "history": history.state_dict(),
+        "generator": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if reference.device.type == "cuda" else [],
+    }
+    buffer = io.BytesIO()
+    torch.save(document, buffer)
+    write_whole(folder / NAME, buffer.getvalue())
+
+
+def restore(folder: Path, reference: Reference, history: History) -> None:
+    """Put a run that has been built into the state that was saved.
+
+    Raises:
+        MissingDataError: where nothing was saved.
+        CorruptDataError: where the file is no checkpoint of a reference.
+        StateError: where it is one of another run; it says what differs.
+    """
+    document = read(folder)
+    own = _identity(reference)
+    for field, value in own.items():
+        if document["run"].get(field) != value:
+            raise StateError(
+                f"{folder / NAME} is of another run: its {field} is {document['run'].get(field)!r}, here {value!r}; "
+                "give the same options, or another --out"
+            )
+    reference.load_state_dict(document["states"])
+    history.load_state_dict(document["history"])
+    torch.set_rng_state(document["generator"])
+    if document["cuda"] and reference.device.type == "cuda":
+        torch.cuda.set_rng_state_all(document["cuda"])
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The document of a checkpoint; nothing in it is run.
+
+    Raises:
+        MissingDataError: where there is none.
+        CorruptDataError: where the file is no checkpoint of a reference.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise MissingDataError(f"{folder} holds no run to go on with: there is no {NAME}")
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CorruptDataError(f"{path} is no checkpoint: {type(error).__name__}") from error
+    if not isinstance(document, dict) or document.get("version") != _VERSION or "run" not in document:
+        raise CorruptDataError(f"{path} is no checkpoint of a reference")
+    return document
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run lies there that was stopped before its end."""
+    return (folder / NAME).is_file() and not read(folder)["done"]
+
+
+def _identity(reference: Reference) -> dict[str, Any]:
+    return {
+        "reference": reference.name,
+        "sabotage": reference.bug,
+        "seed": reference.seed,
+        "options": dict(reference.chosen),
+        "data": "synthetic" if reference.is_synthetic else "real",
+    }

@@ -1,0 +1,109 @@
+"""Bars, what was measured against them, and the result of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure and the bar that it must reach.
+
+    Attributes:
+        what: what was measured.
+        figure: the value; None where the run was too short to measure it.
+        bar: the value to reach.
+        better: whether a `high` figure is a good one, or a `low` one.
+        unit: `%` for shares in [0, 1], which are shown as percent; anything else is written behind the number.
+        key: the figure of each epoch that this is the last of; the curve draws the bar beside it.
+
+    Examples:
+        >>> from datakit.reference import Check
+        >>> check = Check("accuracy", 0.472, 0.45, unit="%")
+        >>> print(check, check.passed)
+        accuracy 47.2 % (bar: at least 45 %) True
+        >>> Check("accuracy", float("nan"), 0.45, unit="%").passed
+        False
+    """
+
+    what: str
+    figure: float | None
+    bar: float
+    better: Literal["high", "low"] = "high"
+    unit: str = ""
+    key: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bar is reached; not where the figure is missing or not a number."""
+        if self.figure is None:
+            return False
+        return self.figure >= self.bar if self.better == "high" else self.figure <= self.bar
+
+    def __str__(self) -> str:
+        figure = "not measured" if self.figure is None else shown(self.figure, self.unit)
+        least = "at least" if self.better == "high" else "at most"
+        return f"{self.what} {figure} (bar: {least} {shown(self.bar, self.unit)})"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. Printed, it is the last line of `datakit train`.
+
+    Attributes:
+        name: of the reference.
+        sabotage: the bug that was put in on purpose; empty for none.
+        data: what it was trained on.
+        checks: every one of them must be passed.
+        epochs: how many were trained.
+        seconds: the time of these, evaluation and loading included.
+        lines: tables and other text for a person to read.
+        notes: what a reader must know, such as missing pretrained weights.
+        pictures: files that were written; the first is the curve.
+    """
+
+    name: str
+    sabotage: str
+    data: str
+    checks: Sequence[Check]
+    epochs: int
+    seconds: float
+    lines: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    pictures: Sequence[Path] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every bar is reached, and there is one."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def __str__(self) -> str:
+        name = f"{self.name} with {self.sabotage}" if self.sabotage else self.name
+        return f"{name}: {', '.join(map(str, self.checks))}: {'passed' if self.passed else 'NOT PASSED'}"
+
+
+def shown(value: float, unit: str = "") -> str:
+    """A figure for people.
+
+    Examples:
+        >>> from datakit.reference.checks import shown
+        >>> shown(0.4567, "%"), shown(12.0, "px"), shown(0.01234)
+        ('45.7 %', '12 px', '0.01234')
+    """
+    number = f"{value * 100:.1f}".removesuffix(".0") if unit == "%" else f"{value:.4g}"
+    return f"{number} {unit}".rstrip()
+
+
+def placeless(data: str) -> str:
+    """A description of data without the folders of this machine, for what others will read.
+
+    Examples:
+        >>> from datakit.reference.checks import placeless
+        >>> placeless("FaceLandmarks('/home/me/data'): 69 records")
+        "FaceLandmarks('data'): 69 records"
+    """
+    return re.sub(r"'[^']*/(?=[^']*')", "'", data)

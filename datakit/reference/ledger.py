@@ -1,0 +1,73 @@
+"""A page of results: a row for each reference and each sabotage, put there by the run itself."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+import datakit
+from datakit.errors import MissingDataError
+from datakit.reference.base import Reference
+from datakit.reference.checks import Result, placeless
+from datakit.report.output import write_whole
+
+_BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
+_HEAD = f"| reference | sabotage | figure and bar | | epochs | time | data | made |\n|{' --- |' * 8}"
+
+
+def write_row(page: Path, reference: Reference, result: Result) -> None:
+    """Put the result into the table of `page`, in place of an earlier one of the same reference, options and sabotage.
+
+    Raises:
+        MissingDataError: where the page has no table of results, which begins and ends with a comment.
+    """
+    text = page.read_text() if page.is_file() else f"{_BEGIN}\n{_END}\n"
+    found = re.search(f"{_BEGIN}\n(.*?){_END}", text, re.DOTALL)
+    if found is None:
+        raise MissingDataError(f"{page} has no place for results: {_BEGIN} and {_END}, each in a line of its own")
+    row = _row(reference, result)
+    rows = {_key(line): line for line in found[1].splitlines()[3:] if line.startswith("|")}
+    rows[_key(row)] = row
+    table = "\n".join([_HEAD, *(rows[key] for key in sorted(rows))])
+    write_whole(page, f"{text[: found.start()]}{_BEGIN}\n\n{table}\n\n{_END}{text[found.end() :]}".encode())
+
+
+def _row(reference: Reference, result: Result) -> str:
+    options = "".join(f" `--{name} {value}`" for name, value in _own(reference).items())
+    data = f"{result.data}{''.join(f'; {note}' for note in result.notes)}"
+    cells = [
+        f"`{result.name}`{options}",
+        f"`{result.sabotage}`" if result.sabotage else "",
+        "<br>".join(map(str, result.checks)),
+        "passed" if result.passed else "**not passed**",
+        str(result.epochs),
+        _time(result.seconds),
+        placeless(data),
+        f"{datetime.date.today()}, {_machine(reference.device)}",
+    ]
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _own(reference: Reference) -> dict[str, str]:
+    """Options that are not as they are by default; of a file its name."""
+    defaults = {option.name: option.default for option in reference.options}
+    return {name: Path(value).name for name, value in reference.chosen.items() if value and value != defaults[name]}
+
+
+def _key(row: str) -> tuple[str, str]:
+    cells = [cell.strip() for cell in row.split("|")]
+    return cells[1], cells[2]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _machine(device: torch.device) -> str:
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{len(os.sched_getaffinity(0))} cores"
+    return f"{place}, Python {platform.python_version()}, torch {torch.__version__}, datakit {datakit.__version__}"

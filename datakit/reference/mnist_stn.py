@@ -1,0 +1,147 @@
+"""`mnist-stn`: a net that straightens a digit before it reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from datakit.loader import Loader
+from datakit.reference.base import Reference
+from datakit.reference.checks import Check
+from datakit.reference.digits import NORMALIZE, described, digits, drawn, lenet, nearest_mean
+from datakit.reference.history import History
+from datakit.report.contact_sheet import Tile, sheet
+from datakit.report.output import png
+
+
+class MnistStn(Reference):
+    """Handwritten digits, by a spatial transformer before a LeNet.
+
+    The bars, on the 10,000 test digits: 94 % are right after one epoch, 96.5 % after three. On the synthetic copy: more
+    are right after the last epoch than the nearest mean image of a class tells.
+    """
+
+    name = "mnist-stn"
+    source = "https://docs.pytorch.org/tutorials/intermediate/spatial_transformer_tutorial.html"
+    epochs, synthetic_epochs = 3, 4
+    units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
+
+    def build(self) -> None:
+        """A transformer that leaves every digit as it is, before it has learnt."""
+        train, test = digits(self, "train"), digits(self, "test")
+        self.data = described(self, train, test)
+        size = 32 if self.is_synthetic else 64
+        self.loader = Loader(train, size, seed=self.seed, shuffle=True, num_workers=self.num_workers)
+        self.test = Loader(test, 500)
+        self.model = Straightened().to(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-3)
+        self.bars = {self.synthetic_epochs: nearest_mean(self)} if self.is_synthetic else {1: 0.94, 3: 0.965}
+
+    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the net learns from: normalised images (B, 1, 28, 28), and labels (B,)."""
+        return NORMALIZE.on(batch["image"].to(self.device)), batch["label"].to(self.device)
+
+    def step(self, batch: dict[str, Any]) -> dict[str, float]:
+        """The cross entropy."""
+        self.model.train()
+        images, labels = self.learnt(batch)
+        loss = functional.cross_entropy(self.model(images), labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.item()}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        """The share of the test digits that are read right."""
+        self.model.eval()
+        right = 0
+        for batch in self.test:
+            scores = self.model(NORMALIZE.on(batch["image"].to(self.device)))
+            right += int((scores.argmax(1).cpu() == batch["label"]).sum())
+        return {"accuracy": right / len(self.test.records)}
+
+    def checks(self, history: History) -> Sequence[Check]:
+        """A bar after the first epoch and one after the third."""
+        return [
+            Check(f"accuracy after {_epochs(epoch)}", history.after(epoch, "accuracy"), bar, unit="%", key="accuracy")
+            for epoch, bar in self.bars.items()
+        ]
+
+    @torch.inference_mode()
+    def pictures(self, history: History) -> Mapping[str, bytes]:
+        """Two test digits of each class, and under each what the transformer makes of it."""
+        self.model.eval()
+        labels = np.array([row["label"] for row in self.test.records.records()])
+        tiles: list[Tile] = []
+        for turn in range(2):
+            chosen = [np.flatnonzero(labels == label)[turn] for label in range(10)]
+            images = torch.stack([self.test.records[int(index)]["image"] for index in chosen]).to(self.device)
+            maps, straight = self.model.straighten(NORMALIZE.on(images))
+            tiles += [Tile(drawn(image / 255), "") for image in images]
+            tiles += [Tile(drawn(NORMALIZE.undo(image)), _told(own)) for image, own in zip(straight, maps, strict=True)]
+        return {"straightened.png": png(sheet(tiles, columns=10))}
+
+
+class Straightened(nn.Module):
+    """Logits (B, 10) of normalised images (B, 1, 28, 28), each under an affine map of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = nn.Linear(32, 6)
+        nn.init.zeros_(last.weight)
+        last.bias.data = torch.tensor([1.0, 0, 0, 0, 1, 0])  # the map that changes nothing
+        self.locate = nn.Sequential(
+            nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Flatten(), nn.Linear(90, 32), nn.ReLU(), last,
+        )  # fmt: skip
+        self.read = lenet()
+
+    def straighten(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The map (B, 2, 3) found for each image, from what is seen to places in the image, and what is seen."""
+        maps = self.locate(images).view(-1, 2, 3)
+        grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+        return maps, functional.grid_sample(images, grid, align_corners=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits."""
+        scores: torch.Tensor = self.read(self.straighten(images)[1])
+        return scores
+
+
+def _told(own: torch.Tensor) -> str:
+    """By how much a map (2, 3) enlarges the image, and turns it against the clock."""
+    (a, b), (c, d) = own[:, :2].tolist()
+    return f"×{abs(a * d - b * c) ** -0.5:.2f}  {math.degrees(math.atan2(c - b, a + d)):+.0f}°"
+
+
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
+
+
+class LabelsShifted(MnistStn):
+    """Every training image has the label of the one before it in the batch."""
+
+    bug = "labels-shifted"
+
+    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Labels one place on."""
+        images, labels = super().learnt(batch)
+        return images, labels.roll(1)
+
+
+class NotNormalised(MnistStn):
+    """Training images stay in [0, 255]; those of the test are normalised."""
+
+    bug = "not-normalised"
+
+    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bytes as they are, as floating-point numbers."""
+        _, labels = super().learnt(batch)
+        return batch["image"].to(self.device, torch.float32), labels

@@ -1,0 +1,70 @@
+"""`cifar10`: photographs are told apart, and bugs make the run miss its bar."""
+
+import tarfile
+
+import pytest
+
+from datakit import Concat, Subset
+from datakit.reference import History
+from datakit.reference.cifar10 import Cifar10
+
+MISSED = {"axes-viewed": 0, "tests-on-train": 1}
+"""The bar that each bug misses: accuracy, test images that were trained on."""
+
+
+@pytest.fixture(scope="module")
+def subset(shared, tmp_path_factory):
+    """12,000 of the real photographs."""
+    archive = shared / "cifar10-subset" / "cifar-10-python.tar.gz"
+    if not archive.exists():
+        pytest.skip("the subset of CIFAR-10 is not among the real datasets")
+    root = tmp_path_factory.mktemp("cifar")
+    with tarfile.open(archive) as tar:
+        tar.extractall(root, filter="data")
+    return root
+
+
+def test_there_is_a_test_for_each_bug():
+    assert Cifar10.bugs().keys() == MISSED.keys()
+
+
+def test_things_are_told_apart(trained):
+    result = trained("cifar10")
+    assert result.passed, str(result)
+    table = [line.split() for line in result.lines[1:]]
+    assert [row[0] for row in table][:3] == ["airplane", "automobile", "bird"]
+    of_classes = [float(row[1]) / 100 for row in table]  # each has as many test images as any other
+    assert sum(of_classes) / 10 == pytest.approx(result.checks[0].figure, abs=1e-3)
+
+
+@pytest.mark.parametrize("bug", MISSED)
+def test_a_bug_makes_it_miss_the_bar(trained, bug):
+    result = trained("cifar10", bug)
+    assert not result.checks[MISSED[bug]].passed, str(result)
+
+
+def test_one_leaked_image_is_found():
+    class Leaking(Cifar10):
+        def split(self, name):
+            whole = super().split(name)
+            return whole if name == "test" else Concat([whole, Subset(super().split("test"), [17])])
+
+    reference = Leaking()
+    reference.build()
+    assert reference.checks(History())[1].figure == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_real_photographs(trained, subset):
+    result = trained("cifar10", root=subset)
+    assert result.passed, str(result)
+    assert "100,000 samples" in result.checks[0].what
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("bug", MISSED)
+def test_a_bug_on_real_photographs(trained, subset, bug):
+    result = trained("cifar10", bug, root=subset)
+    assert not result.checks[MISSED[bug]].passed, str(result)

@@ -1,0 +1,103 @@
+"""`penn-fudan`: a small detector passes on drawn scenes and on real nuclei, and a bug in its pipeline makes it fail."""
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v2
+from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+from datakit.reference import detectors, find, penn_fudan
+from datakit.reference.weights import Pretrained
+
+MISSED = {"boxes-not-flipped": "training images", "boxes-y-first": "held-out images"}
+"""Where each bug shows: a detector may learn from labels of which half are right, but cannot agree with them."""
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Five scenes to train on and one held out, in which a detector finds no more than five objects."""
+    scenes, scaled = penn_fudan.PennFudan.synthetic(n=6), detectors._scaled
+    monkeypatch.setattr(detectors, "_scaled", lambda side: {**scaled(side), "box_detections_per_img": 5})
+    monkeypatch.setattr(penn_fudan.PennFudan, "synthetic", lambda n: scenes)
+
+
+def test_there_is_a_test_for_each_bug():
+    assert find("penn-fudan").bugs().keys() == MISSED.keys()
+
+
+def test_drawn_figures_are_found(trained):
+    result = trained("penn-fudan")
+    assert result.passed, str(result)
+    assert len(result.checks) == 4
+    assert [path.name for path in result.pictures] == ["curve.png", "found.png"]
+    assert [line.splitlines()[0] for line in result.lines[:2]] == ["IoU metric: bbox", "IoU metric: segm"]
+
+
+@pytest.mark.parametrize("bug", MISSED)
+def test_a_bug_makes_it_miss_the_bar(trained, bug):
+    result = trained("penn-fudan", bug)
+    missed = [check for check in result.checks if MISSED[bug] in check.what]
+    assert len(missed) == 2
+    assert not any(check.passed for check in missed), str(result)
+
+
+@pytest.mark.parametrize("model", ["mask-rcnn", "faster-rcnn"])
+def test_the_models_of_the_tutorial_learn_and_are_measured(few, trained, model):
+    result = trained("penn-fudan", options={"model": model}, epochs=1)
+    kinds = ["box", "mask"] if model == "mask-rcnn" else ["box"]
+    assert [check.what.split()[0] for check in result.checks] == kinds * 2
+    assert all(0 <= check.figure <= 1 for check in result.checks)
+
+
+def test_a_run_that_was_stopped_comes_to_the_same(few, trained, tmp_path):
+    whole = trained("penn-fudan", epochs=2, out=tmp_path / "whole")
+    trained("penn-fudan", epochs=1, out=tmp_path / "stopped")
+    resumed = trained("penn-fudan", epochs=2, out=tmp_path / "stopped", resume=True)
+    states = [torch.load(tmp_path / name / "checkpoint.pt")["states"]["model"] for name in ("whole", "stopped")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert resumed.checks == whole.checks
+
+
+def test_pretrained_weights_of_the_whole_net_are_taken():
+    state = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    model = detectors.mask_rcnn(96, Pretrained(state))
+    loaded = model.state_dict()
+    new = {key for key in loaded if not torch.equal(loaded[key], state.get(key, torch.zeros(0)))}
+    assert {key.rpartition(".")[0] for key in new} == {
+        "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred",
+        "roi_heads.mask_predictor.conv5_mask", "roi_heads.mask_predictor.mask_fcn_logits",
+    }  # fmt: skip
+    learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not any("body.conv1" in name or "body.layer1" in name or ".bn" in name for name in learning)
+    assert any("body.layer2" in name for name in learning)
+
+
+def test_pretrained_weights_of_the_backbone_are_taken():
+    net = mobilenet_v2(weights=None)
+    model = detectors.faster_rcnn(96, Pretrained(net.state_dict()))
+    assert torch.equal(model.backbone[0][0].weight, net.features[0][0].weight)
+
+
+@pytest.mark.parametrize("is_bright", [True, False])
+def test_otsu_finds_patches_of_either_kind(is_bright):
+    image = torch.full((3, 40, 60), 20 if is_bright else 220, dtype=torch.uint8)
+    image[:, 5:15, 10:30] = image[:, 20:38, 40:50] = 120
+    image[:, 0:2, 0:2] = 120  # dirt
+    (found,) = detectors.OtsuPatches()([image])
+    assert found["boxes"].tolist() == [[10, 5, 30, 15], [40, 20, 50, 38]]
+    assert found["masks"].sum((1, 2)).tolist() == [200, 180]
+    assert found["scores"].tolist() == [1, 1]
+
+
+def test_otsu_finds_nothing_where_nothing_is():
+    (found,) = detectors.OtsuPatches()([torch.full((3, 8, 9), 7, dtype=torch.uint8)])
+    assert {key: tuple(value.shape) for key, value in found.items()} == {
+        "boxes": (0, 4), "labels": (0,), "scores": (0,), "masks": (0, 8, 9),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("bug", [None, *MISSED])
+def test_real_nuclei(trained, nuclei, bug):
+    result = trained("penn-fudan", bug, root=nuclei.root)
+    assert result.passed is (bug is None), str(result)
