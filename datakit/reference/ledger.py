@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 import re
 from pathlib import Path
@@ -69,5 +68,7 @@ def _time(seconds: float) -> str:
 
 
 def _machine(device: torch.device) -> str:
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{len(os.sched_getaffinity(0))} cores"
+    threads = torch.get_num_threads()
+    processor = f"{threads} thread" if threads == 1 else f"{threads} threads"
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
     return f"{place}, Python {platform.python_version()}, torch {torch.__version__}, datakit {datakit.__version__}"
