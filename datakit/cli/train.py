@@ -194,7 +194,7 @@ def _run(reference: Reference, out: Path, options: dict[str, Any], told: TextIO)
         click.echo(f"\nstopped; the same command with --resume goes on from what is saved in {out}", err=True)
         raise
     except MissingDataError as error:
-        if options["root"] is None or options["download"]:
+        if options["download"] or "download=True" not in str(error):
             raise
         raise MissingDataError(f"{error}\nto fetch it: the same with --download") from error
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
+
+from datakit.phrasing import number
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,11 @@ def shown(value: float, unit: str = "") -> str:
 
     Examples:
         >>> from datakit.reference.checks import shown
-        >>> shown(0.4567, "%"), shown(12.0, "px"), shown(0.01234)
-        ('45.7 %', '12 px', '0.01234')
+        >>> shown(0.4567, "%"), shown(12.0, "px"), shown(0.01234), shown(10000)
+        ('45.7 %', '12 px', '0.01234', '10,000')
     """
-    number = f"{value * 100:.1f}".removesuffix(".0") if unit == "%" else f"{value:.4g}"
-    return f"{number} {unit}".rstrip()
+    text = f"{value * 100:.1f}".removesuffix(".0") if unit == "%" else number(value) if isfinite(value) else str(value)
+    return f"{text} {unit}".rstrip()
 
 
 def placeless(data: str) -> str:

@@ -56,7 +56,6 @@ def train(
         True
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     epochs = epochs or (reference.synthetic_epochs if reference.is_synthetic else reference.epochs)
     history = History()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if reference.device.type == "cuda" else []):
@@ -67,9 +66,12 @@ def train(
             tell(f"note: {note}")
         if resume:
             checkpoint.restore(folder, reference, history)
-            tell(f"goes on in epoch {reference.loader.epoch + 1}, after {history.steps} steps")
-            if len(history.epochs) > epochs:
-                raise StateError(f"the run in {folder} has {len(history.epochs)} epochs already, more than {epochs}")
+            made = len(history.epochs)
+            if made > epochs:
+                raise StateError(f"the run in {folder} has {made} epochs already, more than {epochs}")
+            what = "has all its epochs" if made == epochs else f"goes on in epoch {made + 1}"
+            tell(f"{what}, after {history.steps} steps")
+        folder.mkdir(parents=True, exist_ok=True)
         run = _Run(reference, folder, epochs, history, save_every, progress, tell)
         while len(history.epochs) < epochs and run.epoch():
             pass

@@ -55,7 +55,14 @@ def test_what_cannot_be_run_is_told_before_anything_else(run, tmp_path, argument
     result = run("faces", *arguments)
     assert result.exit_code == code
     assert told in result.stderr
-    assert not list(tmp_path.rglob("*.png"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_nobody_can_download_is_not_said_to_be(run, tmp_path):
+    result = run("style-transfer", "--root", tmp_path)
+    assert result.exit_code == 1
+    assert "dancing.jpg" in result.stderr
+    assert "--download" not in result.stderr
 
 
 def test_a_run_prints_epochs_pictures_and_its_verdict_last(run, tmp_path):
