@@ -28,6 +28,7 @@ ROOTS = {
     "mnist-stn": "",
     "penn-fudan": "nuclei",
 }
+WIDEST = 1100  # pixels of a picture in the documents
 PAIR = ("90179376", "198508668")  # a bee, and honeycomb full of bees
 
 
@@ -82,7 +83,9 @@ def publish(name, out):
         if target.name not in page:
             continue
         if picture.suffix == ".png":
-            Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+            image = Image.open(picture).convert("RGB")
+            image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+            image.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
         else:
             target.write_bytes(picture.read_bytes())
 
