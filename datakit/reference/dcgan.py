@@ -45,7 +45,7 @@ class Dcgan(Reference):
 
     name = "dcgan"
     source = "https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html"
-    epochs, synthetic_epochs = 60, 8
+    epochs, synthetic_epochs = 40, 8
     units: ClassVar = {"of pixel noise": "%", "of the untrained": "%"}
 
     def build(self) -> None:

@@ -40,7 +40,7 @@ def test_a_bug_makes_it_miss_the_bar(trained, bug):
     assert not any(check.passed for check in missed), str(result)
 
 
-@pytest.mark.parametrize("model", ["mask-rcnn", "faster-rcnn"])
+@pytest.mark.parametrize("model", [pytest.param("mask-rcnn", marks=pytest.mark.slow), "faster-rcnn"])
 def test_the_models_of_the_tutorial_learn_and_are_measured(few, trained, model):
     result = trained("penn-fudan", options={"model": model}, epochs=1)
     kinds = ["box", "mask"] if model == "mask-rcnn" else ["box"]
