@@ -102,6 +102,11 @@ class Reference:
         """Whether it is trained on a synthetic copy."""
         return self.root is None
 
+    @property
+    def usual_epochs(self) -> int:
+        """How many epochs a run has, where the user does not say."""
+        return self.synthetic_epochs if self.is_synthetic else self.epochs
+
     def build(self) -> None:
         """Open the data, make model, optimizer and `loader`; torch's generator is seeded."""
         raise NotImplementedError(f"{type(self).__name__} must make its loader and its model: def build(self)")

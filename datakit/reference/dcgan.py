@@ -24,6 +24,7 @@ from datakit.reference.history import History
 from datakit.reference.kept import Kept
 from datakit.reference.split import held_out
 from datakit.report.contact_sheet import Tile, sheet
+from datakit.report.output import png
 from datakit.transforms import CenterCrop, Compose, Normalize, RandomHorizontalFlip, Rescale, ToTensor
 from datakit.vision import CIFAR10, ImageFiles
 
@@ -138,9 +139,7 @@ class Dcgan(Reference):
         shown = {"held-out images": self.real, "samples": self.frames[-1] / 255, **self.others}
         shown.pop("training images")
         far = {name: f"{name}: {value:.2f} away" for name, value in self.distances.items()}
-        buffer = io.BytesIO()
-        sheet([Tile(grid(images[:SHOWN]), far.get(name, name)) for name, images in shown.items()]).save(buffer, "PNG")
-        return buffer.getvalue()
+        return png(sheet([Tile(grid(images[:SHOWN]), far.get(name, name)) for name, images in shown.items()]))
 
 
 def generator(size: int, width: int) -> nn.Sequential:

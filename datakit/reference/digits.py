@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
 from datakit.dataset import Dataset
+from datakit.loader import Loader
 from datakit.reference.base import Reference
 from datakit.transforms import Normalize, ToTensor
 from datakit.vision import MNIST
@@ -15,6 +19,50 @@ from datakit.vision import MNIST
 NORMALIZE = Normalize(mean=(0.1307,), std=(0.3081,))
 DRAWN = 1000  # digits of each split of the synthetic copy
 SIDE = 112  # of a digit in a picture, pixels
+
+
+class DigitReader(Reference):
+    """A net that reads handwritten digits: what it is, and against which bar, a subclass says."""
+
+    units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
+
+    def build(self) -> None:
+        """The digits to learn from and to read, and the net."""
+        train, test = digits(self, "train"), digits(self, "test")
+        self.data = described(self, train, test)
+        size = 32 if self.is_synthetic else 64
+        self.loader = Loader(train, size, seed=self.seed, shuffle=True, num_workers=self.num_workers)
+        self.test = Loader(test, 500)
+        self.model = self.net().to(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-3)
+
+    def net(self) -> Any:
+        """Logits (B, 10) of normalised images (B, 1, 28, 28)."""
+        return lenet()
+
+    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the net learns from: normalised images (B, 1, 28, 28), and labels (B,)."""
+        return NORMALIZE.on(batch["image"].to(self.device)), batch["label"].to(self.device)
+
+    def step(self, batch: dict[str, Any]) -> dict[str, float]:
+        """The cross entropy."""
+        self.model.train()
+        images, labels = self.learnt(batch)
+        loss = nn.functional.cross_entropy(self.model(images), labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.item()}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        """The share of the test digits that are read right."""
+        self.model.eval()
+        right = 0
+        for batch in self.test:
+            scores = self.model(NORMALIZE.on(batch["image"].to(self.device)))
+            right += int((scores.argmax(1).cpu() == batch["label"]).sum())
+        return {"accuracy": right / len(self.test.records)}
 
 
 def digits(reference: Reference, split: str) -> MNIST:

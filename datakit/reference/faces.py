@@ -17,6 +17,7 @@ from datakit.loader import Loader
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
 from datakit.reference.history import History
+from datakit.reference.schedules import OneCycle
 from datakit.reference.split import held_out, leaked
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.drawing import draw
@@ -64,8 +65,8 @@ class Faces(Reference):
         self.mean_shape = _mean_shape(Subset(faces.with_transform(MIDDLE), train)).to(self.device)
         self.model = PointNet(width=12 if self.is_synthetic else 24).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=1e-2)
-        steps = len(self.loader) * (self.synthetic_epochs if self.is_synthetic else self.epochs)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=4e-3, total_steps=steps)
+        steps = len(self.loader) * self.usual_epochs
+        self.schedule = OneCycle(self.optimizer, max_lr=4e-3, total_steps=steps)
 
     def split(self, files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the held-out records and of the training records."""
@@ -82,8 +83,7 @@ class Faces(Reference):
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        if self.schedule.last_epoch < self.schedule.total_steps:
-            self.schedule.step()
+        self.schedule.step()
         return {"distance": loss.item()}
 
     def evaluate(self) -> dict[str, float]:

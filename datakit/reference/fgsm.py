@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from datakit.collate import stack
-from datakit.loader import Loader
-from datakit.reference.base import Reference
 from datakit.reference.checks import Check, shown
 from datakit.reference.curve import finish, panels
-from datakit.reference.digits import NORMALIZE, described, digits, drawn, lenet, nearest_mean
+from datakit.reference.digits import NORMALIZE, DigitReader, drawn, nearest_mean
 from datakit.reference.history import History
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
@@ -24,7 +22,7 @@ EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # how far a pixel in [0, 1] i
 READ, FOOLED = (40, 46, 50), (193, 87, 43)  # colours of what the net says
 
 
-class Fgsm(Reference):
+class Fgsm(DigitReader):
     """Handwritten digits by a LeNet, attacked by the sign of the gradient.
 
     After the training every pixel of a test digit, in [0, 1], is moved by eps to where the loss grows. The bars, on the
@@ -35,42 +33,11 @@ class Fgsm(Reference):
     name = "fgsm"
     source = "https://docs.pytorch.org/tutorials/beginner/fgsm_tutorial.html"
     epochs, synthetic_epochs = 3, 3
-    units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
 
     def build(self) -> None:
-        """LeNet, and digits to train and to attack."""
-        train, test = digits(self, "train"), digits(self, "test")
-        self.data = described(self, train, test)
-        size = 32 if self.is_synthetic else 64
-        self.loader = Loader(train, size, seed=self.seed, shuffle=True, num_workers=self.num_workers)
-        self.test = Loader(test, 500)
-        self.model = lenet().to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-3)
+        """LeNet, digits to train and to attack, and the bar without an attack."""
+        super().build()
         self.bar = nearest_mean(self) if self.is_synthetic else 0.975
-
-    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the net learns from: normalised images (B, 1, 28, 28), and labels (B,)."""
-        return NORMALIZE.on(batch["image"].to(self.device)), batch["label"].to(self.device)
-
-    def step(self, batch: dict[str, Any]) -> dict[str, float]:
-        """The cross entropy."""
-        self.model.train()
-        images, labels = self.learnt(batch)
-        loss = functional.cross_entropy(self.model(images), labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.item()}
-
-    @torch.inference_mode()
-    def evaluate(self) -> dict[str, float]:
-        """The share of the test digits that are read right, without an attack."""
-        self.model.eval()
-        right = 0
-        for batch in self.test:
-            scores = self.model(NORMALIZE.on(batch["image"].to(self.device)))
-            right += int((scores.argmax(1).cpu() == batch["label"]).sum())
-        return {"accuracy": right / len(self.test.records)}
 
     def attacked(self, batch: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """At each eps the digits (B, 1, 28, 28), in [0, 1], and what the net takes them for (B,)."""

@@ -21,6 +21,7 @@ from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Check
 from datakit.reference.history import History
 from datakit.reference.insect_drawing import Insects
+from datakit.reference.schedules import OneCycle
 from datakit.reference.split import leaked
 from datakit.reference.weights import Pretrained, pretrained
 from datakit.report.contact_sheet import Tile, sheet
@@ -83,14 +84,13 @@ class Hymenoptera(Reference):
         self.model.fc = nn.Linear(self.model.fc.in_features, 2)
         self.model.to(self.device)
         learning = [weight for weight in self.model.parameters() if weight.requires_grad]
-        scheduler = torch.optim.lr_scheduler
         if self.weights:  # as in the tutorial
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(learning, lr=1e-3, momentum=0.9)
-            self.schedule: Any = scheduler.StepLR(self.optimizer, step_size=7 * len(self.loader))
+            self.schedule: Any = torch.optim.lr_scheduler.StepLR(self.optimizer, step_size=7 * len(self.loader))
         else:
-            steps = len(self.loader) * (self.synthetic_epochs if self.is_synthetic else self.epochs)
+            steps = len(self.loader) * self.usual_epochs
             self.optimizer = torch.optim.AdamW(learning, weight_decay=0.05, fused=True)  # a step in a tenth of the time
-            self.schedule = scheduler.OneCycleLR(self.optimizer, 2e-3, total_steps=steps)
+            self.schedule = OneCycle(self.optimizer, 2e-3, total_steps=steps)
 
     def of_imagenet(self) -> Pretrained:
         """The weights of ImageNet, with a note where there are none.

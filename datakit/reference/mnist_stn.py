@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from datakit.loader import Loader
-from datakit.reference.base import Reference
 from datakit.reference.checks import Check
-from datakit.reference.digits import NORMALIZE, described, digits, drawn, lenet, nearest_mean
+from datakit.reference.digits import NORMALIZE, DigitReader, drawn, lenet, nearest_mean
 from datakit.reference.history import History
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
 
 
-class MnistStn(Reference):
+class MnistStn(DigitReader):
     """Handwritten digits, by a spatial transformer before a LeNet.
 
     The bars, on the 10,000 test digits: 94 % are right after one epoch, 96.5 % after three. On the synthetic copy: more
@@ -30,42 +28,15 @@ class MnistStn(Reference):
     name = "mnist-stn"
     source = "https://docs.pytorch.org/tutorials/intermediate/spatial_transformer_tutorial.html"
     epochs, synthetic_epochs = 3, 4
-    units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
 
     def build(self) -> None:
         """A transformer that leaves every digit as it is, before it has learnt."""
-        train, test = digits(self, "train"), digits(self, "test")
-        self.data = described(self, train, test)
-        size = 32 if self.is_synthetic else 64
-        self.loader = Loader(train, size, seed=self.seed, shuffle=True, num_workers=self.num_workers)
-        self.test = Loader(test, 500)
-        self.model = Straightened().to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-3)
+        super().build()
         self.bars = {self.synthetic_epochs: nearest_mean(self)} if self.is_synthetic else {1: 0.94, 3: 0.965}
 
-    def learnt(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the net learns from: normalised images (B, 1, 28, 28), and labels (B,)."""
-        return NORMALIZE.on(batch["image"].to(self.device)), batch["label"].to(self.device)
-
-    def step(self, batch: dict[str, Any]) -> dict[str, float]:
-        """The cross entropy."""
-        self.model.train()
-        images, labels = self.learnt(batch)
-        loss = functional.cross_entropy(self.model(images), labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.item()}
-
-    @torch.inference_mode()
-    def evaluate(self) -> dict[str, float]:
-        """The share of the test digits that are read right."""
-        self.model.eval()
-        right = 0
-        for batch in self.test:
-            scores = self.model(NORMALIZE.on(batch["image"].to(self.device)))
-            right += int((scores.argmax(1).cpu() == batch["label"]).sum())
-        return {"accuracy": right / len(self.test.records)}
+    def net(self) -> Straightened:
+        """The transformer, and a LeNet behind it."""
+        return Straightened()
 
     def checks(self, history: History) -> Sequence[Check]:
         """A bar after the first epoch and one after the third."""

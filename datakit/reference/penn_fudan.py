@@ -16,6 +16,7 @@ from datakit.reference import detectors
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Check
 from datakit.reference.history import History
+from datakit.reference.schedules import OneCycle
 from datakit.reference.split import held_out
 from datakit.reference.weights import Pretrained, pretrained
 from datakit.report.contact_sheet import Tile, sheet
@@ -102,8 +103,8 @@ class PennFudanDetector(Reference):
         else:
             most = 5e-3
             self.optimizer = torch.optim.SGD(parameters, lr=most, momentum=0.9, weight_decay=5e-4)
-        steps = len(self.loader) * (self.synthetic_epochs if self.is_synthetic else self.epochs)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, most, total_steps=steps)
+        steps = len(self.loader) * self.usual_epochs
+        self.schedule = OneCycle(self.optimizer, most, total_steps=steps)
 
     def augmented(self) -> Compose:
         """What the training images go through."""

@@ -56,7 +56,7 @@ def train(
         True
     """
     folder = Path(out)
-    epochs = epochs or (reference.synthetic_epochs if reference.is_synthetic else reference.epochs)
+    epochs = epochs or reference.usual_epochs
     history = History()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if reference.device.type == "cuda" else []):
         torch.manual_seed(reference.seed)

@@ -32,3 +32,16 @@ def test_steps_after_a_break_are_those_of_the_unbroken_run(name, tmp_path, one_t
     assert [broken.step(batch) for batch in itertools.islice(broken.loader, 5)] == expected
     for own, other in zip(broken.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(own, other)
+
+
+def test_a_run_may_be_longer_than_usual(tmp_path, one_thread):
+    """The schedule of a cycle ends; the steps after it go on at its last rate."""
+    reference = find("hymenoptera")()
+    reference.build()
+    last = len(reference.loader) * reference.usual_epochs
+    rates = []
+    for _ in range(last + 5):
+        reference.optimizer.step()
+        reference.schedule.step()
+        rates.append(reference.optimizer.param_groups[0]["lr"])
+    assert rates[-1] == min(rates) == rates[last - 2]

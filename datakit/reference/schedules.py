@@ -1,0 +1,26 @@
+"""Learning rates over a run."""
+
+from __future__ import annotations
+
+from torch.optim.lr_scheduler import OneCycleLR
+
+
+class OneCycle(OneCycleLR):
+    """Torch's, over a given number of steps; a run that is made longer goes on at the last, small rate.
+
+    Examples:
+        >>> import torch
+        >>> from datakit.reference.schedules import OneCycle
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> schedule = OneCycle(optimizer, 1.0, total_steps=2)
+        >>> for _ in range(5):
+        ...     optimizer.step()
+        ...     schedule.step()
+        >>> optimizer.param_groups[0]["lr"] < 1e-3
+        True
+    """
+
+    def step(self, epoch: int | None = None) -> None:
+        """After a step of the optimizer."""
+        if self.last_epoch < self.total_steps - 1:  # beyond that the cosine rises again
+            super().step(epoch)
