@@ -66,8 +66,10 @@ def typed(line):
     part, names = command.get_command(None, words[0]), words[:1]
     if words[0] == "train" and len(words) > 1 and not words[1].startswith("-"):
         part, names = part.get_command(None, words[1]), words[:2]
-    options = {name for option in part.get_params(click.Context(part)) for name in option.opts}
-    unknown = {word for word in words if word.startswith("-")} - options - {"--help"}
+    # click keeps the help option that it makes for the first context: one without -h would lose it for all tests after
+    context = click.Context(part, **command.context_settings)
+    options = {name for option in part.get_params(context) for name in option.opts}
+    unknown = {word for word in words if word.startswith("-")} - options
     soon = {"bench": ["--repeats", "1"], "train": ["--epochs", "1", "--out", "runs/documents", "--force"]}
     return CliRunner().invoke(command, [*words, *soon.get(words[0], [])] if runs else [*names, "--help"]), unknown
 
