@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from datakit.reference import BUILT_IN, find
 from datakit.reference.checkpoint import NAME as CHECKPOINT
@@ -82,12 +82,23 @@ def publish(name, out):
         target = DOCS / "pictures" / f"train-{out.name}-{picture.name}"
         if target.name not in page:
             continue
-        if picture.suffix == ".png":
-            image = Image.open(picture).convert("RGB")
-            image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
-            image.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
-        else:
-            target.write_bytes(picture.read_bytes())
+        publish_image(picture, target) if picture.suffix == ".png" else publish_animation(picture, target)
+
+
+def publish_image(picture, target):
+    """In fewer colours, and no wider than a page."""
+    image = Image.open(picture).convert("RGB")
+    image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+    image.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
+def publish_animation(picture, target):
+    """Every second frame, and the last one among them: a fifth of the bytes."""
+    with Image.open(picture) as animation:
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(animation)][::-2][::-1]
+    times = [6000 // len(frames)] * (len(frames) - 1) + [2000]
+    first, *others = frames
+    first.save(target, save_all=True, append_images=others, duration=times, loop=0, quality=40, method=6)
 
 
 def main():
