@@ -29,6 +29,8 @@ ROOTS = {
     "penn-fudan": "nuclei",
 }
 WIDEST = 1100  # pixels of a picture in the documents
+SEEDS = {"hymenoptera": (0, 1, 2)}  # of the honest run: its bar is near
+IN_ONE_EPOCH = {("dcgan", "split-leaks"), ("penn-fudan", "split-leaks")}  # no matter of learning
 PAIR = ("90179376", "198508668")  # a bee, and honeycomb full of bees
 
 
@@ -45,7 +47,8 @@ def unpack(shared):
             continue
         place.mkdir(parents=True, exist_ok=True)
         if archive.endswith(".zip"):
-            zipfile.ZipFile(shared / archive).extractall(place)
+            with zipfile.ZipFile(shared / archive) as opened:
+                opened.extractall(place)
         else:
             with tarfile.open(shared / archive) as opened:
                 opened.extractall(place, filter="data")
@@ -62,17 +65,23 @@ def data_of(name, shared):
     return ["--root", str(DATA / ROOTS[name] if ROOTS[name] else shared)]
 
 
-def run(name, bug, shared):
+def run(name, bug, seed, shared):
     """One row; what it printed is shown as it comes."""
-    out = RUNS / "references" / (f"{name}-{bug}" if bug else name)
+    out = RUNS / "references" / "-".join(filter(None, (name, bug, f"seed-{seed}" if seed else "")))
     resume = ["--resume"] if (out / CHECKPOINT).is_file() else []
     command = [sys.executable, "-m", "datakit", "train", name, *data_of(name, shared), "--out", str(out), *resume]
-    command += ["--report", str(DOCS / "references.md"), *(["--sabotage", bug] if bug else [])]
+    command += ["--report", str(DOCS / "references.md"), "--seed", str(seed), *(["--sabotage", bug] if bug else [])]
+    command += ["--epochs", "1"] if (name, bug) in IN_ONE_EPOCH else []
     print(*command[1:], flush=True)
-    passed = subprocess.run(command).returncode == 0
-    if passed is bool(bug):
-        print(f"UNEXPECTED: {name} {bug or 'honest'} {'passed' if passed else 'did not pass'}", flush=True)
-    return out
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for last in process.stdout:
+            print(last, end="", flush=True)
+    verdict = last.strip().rpartition(": ")[2]  # the exit code does not tell a crash from a bar that was missed
+    is_expected = verdict == ("NOT PASSED" if bug else "passed")
+    if not is_expected:
+        print(f"UNEXPECTED: {out.name}: {verdict or 'no verdict'}, exit code {process.returncode}", flush=True)
+    return out if is_expected else None
 
 
 def publish(name, out):
@@ -87,7 +96,8 @@ def publish(name, out):
 
 def publish_image(picture, target):
     """In fewer colours, and no wider than a page."""
-    image = Image.open(picture).convert("RGB")
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
     image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
     image.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
 
@@ -101,17 +111,25 @@ def publish_animation(picture, target):
     first.save(target, save_all=True, append_images=others, duration=times, loop=0, quality=40, method=6)
 
 
+def wanted(only):
+    """Reference, bug and seed of each run."""
+    for name in BUILT_IN:
+        for bug in ("", *sorted(find(name).bugs())):
+            if only is None or name in only or f"{name}:{bug}" in only:
+                yield from ((name, bug, seed) for seed in ((0,) if bug else SEEDS.get(name, (0,))))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path, help="the folder of real data")
     parser.add_argument("--only", action="append", metavar="NAME[:BUG]")
     options = parser.parse_args()
     unpack(options.shared)
-    for name in BUILT_IN:
-        for bug in ("", *sorted(find(name).bugs())):
-            wanted = options.only is None or name in options.only or f"{name}:{bug}" in options.only
-            if wanted:
-                publish(name, run(name, bug, options.shared))
+    outs = {(name, bug, seed): run(name, bug, seed, options.shared) for name, bug, seed in wanted(options.only)}
+    for (name, _, _), out in outs.items():
+        if out is not None:
+            publish(name, out)
+    sys.exit(None in outs.values())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from datakit.errors import DatakitError, UnknownNameError
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEBUG = "datakit.debug"
+FAILURE = "datakit.failure"
+"""Where a command says by which exit code it fails, if not by 1."""
 
 
 class Commands(click.Group):
@@ -31,7 +33,7 @@ class Commands(click.Group):
             ctx.exit(130)
         except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
+            ctx.exit(ctx.meta.get(FAILURE, 0))
         except Exception as error:
             ctx.exit(_complain(ctx, error))
 
@@ -49,7 +51,7 @@ def _complain(ctx: click.Context, error: Exception) -> int:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename}, line {frame.lineno}"
         click.echo(f"       in {place}; DATAKIT_DEBUG=1 or --debug shows the whole traceback", err=True)
-    return 2 if isinstance(error, TargetError | UnknownNameError) else 1
+    return 2 if isinstance(error, TargetError | UnknownNameError) else ctx.meta.get(FAILURE, 1)
 
 
 def _debugging(ctx: click.Context) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from datakit.cli.group import debug_option
+from datakit.cli.group import FAILURE, debug_option
 from datakit.cli.options import FILE, json_option
-from datakit.cli.output import print_json, progress, say
-from datakit.errors import MissingDataError
+from datakit.cli.output import check_place, print_json, progress, say
+from datakit.errors import CorruptDataError, MissingDataError
 from datakit.reference.catalog import BUILT_IN, find
 
 if TYPE_CHECKING:
     from datakit.reference import Reference, Result
+
+
+SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 
 
 class References(click.Group):
@@ -65,7 +69,8 @@ class _Training(click.Command):
 def train() -> None:
     """Train the model of a tutorial on a datakit pipeline, and hold it against its bar.
 
-    The last line says the figure, the bar, and whether it was passed; the exit code is 0 where it was and 1 where not.
+    The last line says the figure, the bar, and whether it was passed; the exit code is 0 where it was, 1 where not, and
+    3 where it could not be run.
     A bug in the pipeline makes a run miss its bar: --sabotage puts one in, to see it.
 
     \b
@@ -84,8 +89,10 @@ def _shared(reference: type[Reference]) -> list[click.Parameter]:
     @click.option("--download", is_flag=True, help="Fetch data and pretrained weights that are missing.")
     @click.option("--epochs", type=click.IntRange(1), metavar="N", help=_epochs(reference))
     @click.option("--device", metavar="NAME", help="Such as cpu or cuda:0.  [default: a GPU where there is one]")
-    @click.option("--workers", type=click.IntRange(0), metavar="N", help=f"Processes.  [default: {reference.workers}]")
-    @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of weights, order, transforms.")
+    @click.option(
+        "--workers", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Processes that read."
+    )
+    @click.option("--seed", type=SEED, default=0, show_default=True, metavar="N", help="Of weights, order, transforms.")
     @click.option("--sabotage", type=click.Choice(sorted(reference.bugs())), help="Put a bug in, on purpose.")
     @click.option(
         "--out",
@@ -122,7 +129,8 @@ def _help(reference: type[Reference]) -> str:
 
 
 def _train(name: str, **options: Any) -> None:
-    as_json = options["as_json"]
+    context, as_json = click.get_current_context(), options["as_json"]
+    context.meta[FAILURE] = 3  # 1 is a bar that was missed
     told = sys.stderr if as_json else sys.stdout
     with redirect_stdout(sys.stderr):
         from datakit.reference.ledger import write_row
@@ -138,22 +146,61 @@ def _train(name: str, **options: Any) -> None:
         click.echo("\n".join([*result.lines, *(f"picture: {path}" for path in result.pictures)]))
         colour = "green" if result.passed else "red"
         click.echo(click.style(str(result), fg=colour, bold=True))
-    click.get_current_context().exit(0 if result.passed else 1)
+    context.exit(0 if result.passed else 1)
 
 
 def _place(name: str, options: dict[str, Any]) -> Path:
-    from datakit.reference import checkpoint
+    from datakit.reference.ledger import find_table
 
-    if not find(name).needs_data:
-        if options["root"] is not None:
-            raise click.UsageError(f"{name} makes its data itself and takes no --root")
-    elif options["synthetic"] == (options["root"] is not None):
-        raise click.UsageError("give either --root DIR, the data, or --synthetic, a small drawn copy of them")
+    _check_root(find(name), options)
+    if options["resume"] and options["force"]:
+        raise click.UsageError("--resume goes on with a run, --force begins it anew: give one of them")
+    if options["report"] is not None:
+        check_place(options["report"], may_replace=True, endings=(".md",))
+        find_table(options["report"])
     bug = options["sabotage"]
     out: Path = options["out"] or Path("runs", f"{name}-{bug}" if bug else name)
-    if not options["resume"] and not options["force"] and checkpoint.is_unfinished(out):
-        raise click.UsageError(f"an unfinished run lies in {out}: --resume goes on with it, --force begins anew")
+    _check_writable(out)
+    if not options["resume"] and not options["force"]:
+        _check_free(out)
     return out
+
+
+def _check_root(reference: type[Reference], options: dict[str, Any]) -> None:
+    """Whether there is a folder of data, or none is needed."""
+    files = [option.name for option in reference.options if not option.choices]
+    if files and all(options[name] for name in files) and options["root"] is None and not options["synthetic"]:
+        options["root"] = "."  # every file is named
+    root = options["root"]
+    if not reference.needs_data:
+        if root is not None:
+            raise click.UsageError(f"{reference.name} makes its data itself and takes no --root")
+    elif options["synthetic"] == (root is not None):
+        raise click.UsageError("give either --root DIR, the data, or --synthetic, a small drawn copy of them")
+    elif root is not None and Path(root).exists() and not Path(root).is_dir():
+        raise click.UsageError(f"--root {root} is a file, not the folder that the data lie in")
+    elif root is not None and not Path(root).exists() and not options["download"]:
+        raise click.UsageError(f"there is no folder {root}; with --download it is made, and filled where that can be")
+
+
+def _check_writable(out: Path) -> None:
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise click.UsageError(f"--out {out}: {there} is {'not writable' if there.is_dir() else 'a file'}")
+
+
+def _check_free(out: Path) -> None:
+    """Whether nothing that somebody may still want would be written over."""
+    from datakit.reference import checkpoint
+
+    try:
+        kind = checkpoint.kind(out)
+    except CorruptDataError as error:
+        raise click.UsageError(f"{error}; --force begins anew") from error
+    if kind == "unfinished":
+        raise click.UsageError(f"an unfinished run lies in {out}: --resume goes on with it, --force begins anew")
+    if kind == "real":
+        raise click.UsageError(f"a run on real data lies in {out}: give another --out; --force writes over it")
 
 
 def _reference(name: str, options: dict[str, Any]) -> Reference:
@@ -177,26 +224,28 @@ def _device(name: str | None) -> Any:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except Exception as error:
-        raise click.BadParameter(f"{name}: {str(error).splitlines()[0]}", param_hint="--device") from None
+        raise click.BadParameter(f"{name}: {str(error).splitlines()[0][:100]}", param_hint="--device") from None
     return device
 
 
 def _run(reference: Reference, out: Path, options: dict[str, Any], told: TextIO) -> Result:
     from datakit.reference import train as train_
+    from datakit.reference.checkpoint import NAME as CHECKPOINT
 
     what = {"epochs": options["epochs"], "resume": options["resume"]}
     try:
         with progress() as show:
             return train_(reference, out, **what, progress=show, tell=lambda line: say(line, told))
     except KeyboardInterrupt:
-        click.echo(f"\nstopped; the same command with --resume goes on from what is saved in {out}", err=True)
+        how = f"the same command with --resume goes on from what is saved in {out}"
+        click.echo(f"\nstopped; {how if (out / CHECKPOINT).is_file() else 'nothing was saved yet'}", err=True)
         raise
     except MissingDataError as error:
         if options["download"] or "download=True" not in str(error):
             raise
-        raise MissingDataError(f"{error}\nto fetch it: the same with --download") from error
+        raise MissingDataError(str(error).replace("pass download=True", "add --download")) from error
 
 
 def _document(result: Result) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 
 import torch
 
-from datakit.errors import DatakitError, UnknownNameError
+from datakit.dataset import Dataset
+from datakit.errors import MissingDataError, StateError, UnknownNameError
 from datakit.loader import Loader
 from datakit.reference.checks import Check
 from datakit.reference.history import History
@@ -44,7 +45,7 @@ class Reference:
         root: where the data lie; None for a small synthetic copy.
         device: where the model is.
         seed: of the weights, of the order and of the transforms.
-        num_workers: worker processes of the loader; by default `workers`.
+        num_workers: worker processes of the loader.
         download: fetch data and weights that are missing.
         options: values for `options`.
 
@@ -54,12 +55,13 @@ class Reference:
         epochs: of a run on real data.
         synthetic_epochs: of a run on the synthetic copy.
         options: what a user may choose.
-        workers: worker processes, where the user does not say.
         needs_data: whether it reads data that somebody must have; else it makes its own, and takes no `root`.
+        learns: whether there is a curve to draw.
         units: of the figures, as in `Check`.
         bug: what is wrong on purpose; empty in the reference itself.
         loader: what the training loop reads; set in `build`.
         data: what it is trained on, in a line; set in `build`.
+        contents: a digest of what it is trained and tested on, where names and numbers do not tell; set in `build`.
         notes: what a reader of the result must know.
 
     Raises:
@@ -71,13 +73,14 @@ class Reference:
     epochs: ClassVar[int] = 1
     synthetic_epochs: ClassVar[int] = 1
     options: ClassVar[tuple[Option, ...]] = ()
-    workers: ClassVar[int] = 0
     needs_data: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {}
     bug: ClassVar[str] = ""
 
     loader: Loader
     data: str = ""
+    contents: str = ""
 
     def __init__(
         self,
@@ -85,13 +88,13 @@ class Reference:
         *,
         device: str | torch.device = "cpu",
         seed: int = 0,
-        num_workers: int | None = None,
+        num_workers: int = 0,
         download: bool = False,
         options: Mapping[str, str | None] | None = None,
     ) -> None:
         self.root = None if root is None else Path(root)
         self.device, self.seed, self.download = torch.device(device), seed, download
-        self.num_workers = self.workers if num_workers is None else num_workers
+        self.num_workers = num_workers
         self.notes: list[str] = []
         self.chosen = {option.name: option.default for option in self.options}
         for name, value in (options or {}).items():
@@ -106,6 +109,26 @@ class Reference:
     def usual_epochs(self) -> int:
         """How many epochs a run has, where the user does not say."""
         return self.synthetic_epochs if self.is_synthetic else self.epochs
+
+    def learn_from(self, dataset: Dataset, batch_size: int, *, shuffle: bool = True, drop_last: bool = False) -> Loader:
+        """What the training loop reads: all of the dataset, also where the environment speaks of several ranks.
+
+        Raises:
+            MissingDataError: where there is not one batch in it.
+        """
+        loader = Loader(
+            dataset, batch_size, seed=self.seed, shuffle=shuffle, drop_last=drop_last, num_workers=self.num_workers,
+            rank=0, world_size=1,
+        )  # fmt: skip
+        if not len(loader):
+            raise MissingDataError(
+                f"{self.name} learns from batches of {batch_size}, and there are {len(dataset)} records"
+            )
+        return loader
+
+    def test_on(self, dataset: Dataset, batch_size: int) -> Loader:
+        """All of the dataset, in its order, in this process."""
+        return Loader(dataset, batch_size, rank=0, world_size=1)
 
     def build(self) -> None:
         """Open the data, make model, optimizer and `loader`; torch's generator is seeded."""
@@ -137,7 +160,10 @@ class Reference:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """As it was saved; `build` has been called."""
-        for name, part in self._stateful():
+        parts = dict(self._stateful())
+        if different := sorted(parts.keys() ^ state.keys()):
+            raise StateError(f"the run is of another version of {self.name}: {', '.join(different)} not on both sides")
+        for name, part in parts.items():
             part.load_state_dict(state[name])
 
     @classmethod
@@ -166,13 +192,3 @@ class Reference:
         if known[name].choices and value not in known[name].choices:
             raise UnknownNameError.of(f"--{name}", value, known[name].choices)
         self.chosen[name] = value
-
-    def needs_root(self) -> Path:
-        """The folder of real data.
-
-        Raises:
-            DatakitError: where none was given.
-        """
-        if self.root is None:
-            raise DatakitError(f"{self.name} has no synthetic copy of that; give it --root")
-        return self.root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -15,6 +15,7 @@ from datakit.report.output import write_whole
 
 NAME = "checkpoint.pt"
 _VERSION = 1
+_PARTS = {"version", "run", "done", "states", "history", "generator", "cuda"}
 
 
 def save(folder: Path, reference: Reference, history: History, *, done: bool = False) -> None:
@@ -39,14 +40,14 @@ def restore(folder: Path, reference: Reference, history: History) -> None:
     Raises:
         MissingDataError: where nothing was saved.
         CorruptDataError: where the file is no checkpoint of a reference.
-        StateError: where it is one of another run; it says what differs.
+        StateError: where it is one of another run, or of another version of the reference; it says what differs.
     """
     document = read(folder)
-    own = _identity(reference)
-    for field, value in own.items():
-        if document["run"].get(field) != value:
+    theirs, own = document["run"], _identity(reference)
+    for field in {**own, **theirs}:
+        if theirs.get(field) != own.get(field):
             raise StateError(
-                f"{folder / NAME} is of another run: its {field} is {document['run'].get(field)!r}, here {value!r}; "
+                f"{folder / NAME} is of another run: its {field} is {theirs.get(field)!r}, here {own.get(field)!r}; "
                 "give the same options, or another --out"
             )
     reference.load_state_dict(document["states"])
@@ -67,24 +68,30 @@ def read(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingDataError(f"{folder} holds no run to go on with: there is no {NAME}")
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         raise CorruptDataError(f"{path} is no checkpoint: {type(error).__name__}") from error
-    if not isinstance(document, dict) or document.get("version") != _VERSION or "run" not in document:
+    if not isinstance(document, dict) or document.get("version") != _VERSION or not document.keys() >= _PARTS:
         raise CorruptDataError(f"{path} is no checkpoint of a reference")
     return document
 
 
-def is_unfinished(folder: Path) -> bool:
-    """Whether a run lies there that was stopped before its end."""
-    return (folder / NAME).is_file() and not read(folder)["done"]
+def kind(folder: Path) -> Literal["none", "unfinished", "real", "synthetic"]:
+    """Whether a run lies there: one that was stopped before its end, or a finished one on which data."""
+    if not (folder / NAME).is_file():
+        return "none"
+    document = read(folder)
+    if not document["done"]:
+        return "unfinished"
+    return "real" if document["run"].get("data") == "real" else "synthetic"
 
 
 def _identity(reference: Reference) -> dict[str, Any]:
-    return {
+    identity = {
         "reference": reference.name,
         "sabotage": reference.bug,
         "seed": reference.seed,
         "options": dict(reference.chosen),
         "data": "synthetic" if reference.is_synthetic else "real",
     }
+    return {**identity, "contents": reference.contents} if reference.contents else identity

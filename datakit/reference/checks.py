@@ -23,6 +23,7 @@ class Check:
         better: whether a `high` figure is a good one, or a `low` one.
         unit: `%` for shares in [0, 1], which are shown as percent; anything else is written behind the number.
         key: the figure of each epoch that this is the last of; the curve draws the bar beside it.
+        of: what the figure is a share of, such as `of the mean shape's`.
 
     Examples:
         >>> from datakit.reference import Check
@@ -39,6 +40,7 @@ class Check:
     better: Literal["high", "low"] = "high"
     unit: str = ""
     key: str = ""
+    of: str = ""
 
     @property
     def passed(self) -> bool:
@@ -48,9 +50,10 @@ class Check:
         return self.figure >= self.bar if self.better == "high" else self.figure <= self.bar
 
     def __str__(self) -> str:
-        figure = "not measured" if self.figure is None else shown(self.figure, self.unit)
+        figure = "not measured" if self.figure is None else f"{shown(self.figure, self.unit)} {self.of}".rstrip()
         least = "at least" if self.better == "high" else "at most"
-        return f"{self.what} {figure} (bar: {least} {shown(self.bar, self.unit)})"
+        missed = "" if self.passed else ", missed"
+        return f"{self.what} {figure} (bar: {least} {shown(self.bar, self.unit)}{missed})"
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,13 @@ class Result:
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     def __str__(self) -> str:
-        name = f"{self.name} with {self.sabotage}" if self.sabotage else self.name
-        return f"{name}: {', '.join(map(str, self.checks))}: {'passed' if self.passed else 'NOT PASSED'}"
+        verdict = "passed" if self.passed else "NOT PASSED"
+        return f"{titled(self.name, self.sabotage)}: {'; '.join(map(str, self.checks)) or 'no bar'}: {verdict}"
+
+
+def titled(name: str, bug: str) -> str:
+    """What a run is called, such as `faces with split-leaks`."""
+    return f"{name} with {bug}" if bug else name
 
 
 def shown(value: float, unit: str = "") -> str:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check, placeless, shown
+from datakit.reference.checks import Check, placeless, shown, titled
 from datakit.reference.history import History
 from datakit.report.palette import COLOURS, GRID, INK, SOFT
 
 _SMOOTH = 40  # parts of the run that the thick line averages over
-_LINES = 3  # whose names find room among them
 _DOTS = 30  # epochs; more of them are a line alone
 
 
@@ -29,8 +28,7 @@ def draw_curve(reference: Reference, history: History, checks: Sequence[Check]) 
     _draw_losses(places[0], history)
     for axes, (unit, names) in zip(places[1:], groups.items(), strict=True):
         _draw_figures(axes, history, names, unit, [check for check in checks if check.key in names])
-    title = f"{reference.name} with {reference.bug}" if reference.bug else reference.name
-    return finish(figure, title, placeless(reference.data))
+    return finish(figure, reference)
 
 
 def panels(count: int, *, width: float = 5.4, height: float = 3.9) -> tuple[Any, list[Any]]:
@@ -44,8 +42,9 @@ def panels(count: int, *, width: float = 5.4, height: float = 3.9) -> tuple[Any,
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def finish(figure: Any, title: str, subtitle: str = "") -> bytes:
-    """The figure under its title, as a PNG."""
+def finish(figure: Any, reference: Reference) -> bytes:
+    """The figure under the name of the reference and its data, as a PNG."""
+    title, subtitle = titled(reference.name, reference.bug), placeless(reference.data)
     for axes in figure.axes:
         _style(axes)
     height = figure.get_figheight()
@@ -88,16 +87,18 @@ def _draw_figures(axes: Any, history: History, names: Sequence[str], unit: str, 
     scale = 100 if unit == "%" else 1
     epochs = range(1, len(history.epochs) + 1)
     marker = "o" if len(epochs) <= _DOTS else ""
-    for name, colour in zip(names, COLOURS * 9, strict=False):
+    colours = dict(zip(names, COLOURS * 9, strict=False))
+    for name, colour in colours.items():
         values = [figures.get(name, np.nan) * scale for figures in history.epochs]
         axes.plot(epochs, values, color=colour, marker=marker, markersize=4, linewidth=1.6, label=name)
-    for bar, name in {check.bar: f"bar {_bar(check)}" for check in checks}.items():
-        axes.axhline(bar * scale, color=INK, linestyle=(0, (4, 3)), linewidth=1, label=name)
+    for check in checks:
+        colour = colours[check.key] if len(names) > 1 else INK
+        axes.axhline(check.bar * scale, color=colour, linestyle=(0, (4, 3)), linewidth=1, label=f"bar {_bar(check)}")
+    axes.set_xlim(0.5, max(2, len(epochs)) + 0.5)
     axes.set_xlabel("epoch", color=SOFT)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(unit, loc="left", fontsize=10, color=SOFT)
-    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(names) > _LINES else {}
-    axes.legend(frameon=False, fontsize=9, labelcolor=SOFT, **beside)
+    axes.legend(frameon=False, fontsize=9, labelcolor=SOFT, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _bar(check: Check) -> str:

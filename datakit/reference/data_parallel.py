@@ -44,13 +44,13 @@ class DataParallel(Reference):
 
     name = "data-parallel"
     source = "https://docs.pytorch.org/tutorials/beginner/blitz/data_parallel_tutorial.html"
-    needs_data = False
+    needs_data = learns = False
     replicas = (1, 2, 3, 8)
     worlds = (2, 3, 8)
 
     def build(self) -> None:
         """A layer from 5 numbers to 2, and its records."""
-        self.loader = Loader(records(), BATCH, seed=self.seed, shuffle=True, num_workers=self.num_workers)
+        self.loader = self.learn_from(records(), BATCH)
         self.data = repr(self.loader.records)
         self.model = Model().to(self.device)
         self.cuts, self.shares = Kept(), Kept()
@@ -75,7 +75,8 @@ class DataParallel(Reference):
         """What `count` replicas make of a batch (B, 5): (B, 2), in the order of the batch."""
         if self.in_turn(count):
             return torch.cat([self.model(part) for part in self.split(data, count)])
-        output: torch.Tensor = nn.DataParallel(self.model, device_ids=list(range(count)))(data)
+        own, all_ = self.device.index or 0, torch.cuda.device_count()  # the model's own comes first
+        output: torch.Tensor = nn.DataParallel(self.model, [(own + step) % all_ for step in range(count)])(data)
         return output
 
     def in_turn(self, count: int) -> bool:
@@ -135,7 +136,7 @@ class DataParallel(Reference):
             left, BATCH, "rows of a batch", {name: [rows[0] for rows, _ in parts] for name, parts in cut.items()}
         )
         _draw_parts(right, len(self.loader.records), "records", read)
-        return {"shares.png": finish(figure, f"{self.name} with {self.bug}" if self.bug else self.name, self.data)}
+        return {"shares.png": finish(figure, self)}
 
 
 class Model(nn.Module):

@@ -16,13 +16,14 @@ from torch import nn
 from datakit.chain import Transform
 from datakit.dataset import Dataset
 from datakit.derived import Subset
-from datakit.loader import Loader
+from datakit.errors import MissingDataError
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
 from datakit.reference.closeness import distance, noise_like
 from datakit.reference.history import History
 from datakit.reference.kept import Kept
-from datakit.reference.split import held_out
+from datakit.reference.schedules import learn
+from datakit.reference.split import held_out, leaked, no_leak
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
 from datakit.transforms import CenterCrop, Compose, Normalize, RandomHorizontalFlip, Rescale, ToTensor
@@ -30,6 +31,7 @@ from datakit.vision import CIFAR10, ImageFiles
 
 NOISE = 100  # numbers that an image is drawn from
 SAMPLES, SHOWN, COLUMNS = 256, 32, 8  # images that are measured; those of them that are shown, in a line
+_FEWEST = 8  # held-out images whose distance from others says anything
 
 
 class Dcgan(Reference):
@@ -53,12 +55,12 @@ class Dcgan(Reference):
         """Both nets with the tutorial's weights, the noise that is followed through all epochs, and distances."""
         images = CIFAR10.synthetic(640) if self.root is None else ImageFiles(self.root)
         self.size, width, rates = (32, 16, (4e-3, 1e-3)) if self.root is None else (64, 64, (1e-3, 2.5e-4))
-        test, train = held_out([str(row.get("file", place)) for place, row in enumerate(images.records())], share=0.2)
+        test, train = self.split([str(row.get("file", place)) for place, row in enumerate(images.records())])
+        if len(test) < _FEWEST:
+            raise MissingDataError(f"{images!r}: {len(test)} of them would be held out, and {_FEWEST} are the least")
+        self.leaked = leaked(Subset(images, train), Subset(images, test))
         self.data = f"{images!r}, {len(test)} of them held out"
-        self.loader = Loader(
-            Subset(images.with_transform(Compose(self.chain())), train),
-            batch_size=16, seed=self.seed, shuffle=True, drop_last=True, num_workers=self.num_workers,
-        )  # fmt: skip
+        self.loader = self.learn_from(Subset(images.with_transform(Compose(self.chain())), train), 16, drop_last=True)
         self.generator = generator(self.size, width).apply(as_in_the_tutorial).to(self.device)
         self.discriminator = discriminator(self.size, width).apply(as_in_the_tutorial).to(self.device)
         self.mean = deepcopy(self.generator).requires_grad_(False)
@@ -68,6 +70,10 @@ class Dcgan(Reference):
         )
         self.fixed, self.frames = torch.randn(SAMPLES, NOISE, 1, 1), Kept()
         self.measure(images, test, train)
+
+    def split(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the held-out images and of the training images."""
+        return held_out(names, share=0.2)
 
     def measure(self, images: Dataset, test: np.ndarray, train: np.ndarray) -> None:
         """How far from the held-out images other training images are, noise, and what an untrained generator draws."""
@@ -90,9 +96,9 @@ class Dcgan(Reference):
         real = self.normalized(batch["image"].to(self.device))
         drawn = self.generator(torch.randn(len(real), NOISE, 1, 1).to(self.device))
         loss = self.judged(real, 1.0) + self.judged(drawn.detach(), 0.0)
-        learn(self.of_discriminator, loss)
+        learn(loss, self.of_discriminator)
         fooled = self.judged(drawn, 1.0)
-        learn(self.of_generator, fooled)
+        learn(fooled, self.of_generator)
         for mean, own in zip(self.mean.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(own.detach(), 0.02)
         return {"generator": fooled.item(), "discriminator": loss.item()}
@@ -112,23 +118,28 @@ class Dcgan(Reference):
         """How far the samples are from the held-out images, beside noise; some of them are kept as a frame."""
         samples = self.samples()
         self.frames.append((samples[:SHOWN] * 255).round().byte())
-        self.distances["samples"] = own = distance(samples, self.real)
+        own = distance(samples, self.real)
         return {
             "of pixel noise": own / self.distances["pixel noise"],
             "of the untrained": own / self.distances["untrained"],
         }
 
     def checks(self, history: History) -> Sequence[Check]:
-        """At most half of the distance of both kinds of noise."""
-        what = "distance of samples from held-out images"
+        """At most half of the distance of both kinds of noise, and nothing held out was trained on."""
+        what, last = "distance of samples from held-out images", history.last
         return [
-            Check(f"{what}, of that of pixel noise", history.last("of pixel noise"), 0.5, "low", "%", "of pixel noise"),
-            Check(f"{what}, of that of the untrained generator's", history.last("of the untrained"), 0.5, "low", "%"),
+            Check(what, last("of pixel noise"), 0.5, "low", "%", "of pixel noise", of="of pixel noise's"),
+            Check(what, last("of the untrained"), 0.5, "low", "%", of="of the untrained generator's"),
+            no_leak(self.leaked),
         ]
 
     def lines(self) -> Sequence[str]:
         """Distances from the held-out images."""
-        return [f"{name:16} {far:.3f} from held-out images" for name, far in self.distances.items()]
+        return [f"{name:16} {far:.3f} from held-out images" for name, far in self.far().items()]
+
+    def far(self) -> dict[str, float]:
+        """How far all of them are from the held-out images, what is drawn now among them."""
+        return {**self.distances, "samples": distance(self.samples(), self.real)}
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Samples beside real images and beside noise; and the samples after each epoch as an animation."""
@@ -138,7 +149,7 @@ class Dcgan(Reference):
         """Held-out images, samples, and both kinds of noise, each with its distance."""
         shown = {"held-out images": self.real, "samples": self.frames[-1] / 255, **self.others}
         shown.pop("training images")
-        far = {name: f"{name}: {value:.2f} away" for name, value in self.distances.items()}
+        far = {name: f"{name}: {value:.2f} away" for name, value in self.far().items()}
         return png(sheet([Tile(grid(images[:SHOWN]), far.get(name, name)) for name, images in shown.items()]))
 
 
@@ -173,13 +184,6 @@ def as_in_the_tutorial(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)
-
-
-def learn(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """A step against the loss."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
 
 
 def pixels(images: Dataset, indices: np.ndarray, size: int) -> torch.Tensor:
@@ -226,3 +230,13 @@ class ViewedNotPermuted(Dcgan):
     def normalized(self, image: torch.Tensor) -> torch.Tensor:
         """As it would be with `torch.from_numpy(image).view(3, height, width)` for `ToTensor`."""
         return super().normalized(image.permute(0, 2, 3, 1).reshape(image.shape))
+
+
+class SplitLeaks(Dcgan):
+    """All images are trained on, those that are held out too: samples may be copies of them."""
+
+    bug = "split-leaks"
+
+    def split(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The same held-out images, and everything to train on."""
+        return super().split(names)[0], np.arange(len(names))

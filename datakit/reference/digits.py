@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 
 from datakit.dataset import Dataset
-from datakit.loader import Loader
 from datakit.reference.base import Reference
+from datakit.reference.schedules import learn
 from datakit.transforms import Normalize, ToTensor
 from datakit.vision import MNIST
 
@@ -31,8 +31,7 @@ class DigitReader(Reference):
         train, test = digits(self, "train"), digits(self, "test")
         self.data = described(self, train, test)
         size = 32 if self.is_synthetic else 64
-        self.loader = Loader(train, size, seed=self.seed, shuffle=True, num_workers=self.num_workers)
-        self.test = Loader(test, 500)
+        self.loader, self.test = self.learn_from(train, size), self.test_on(test, 500)
         self.model = self.net().to(self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-3)
 
@@ -49,9 +48,7 @@ class DigitReader(Reference):
         self.model.train()
         images, labels = self.learnt(batch)
         loss = nn.functional.cross_entropy(self.model(images), labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        learn(loss, self.optimizer)
         return {"loss": loss.item()}
 
     @torch.inference_mode()

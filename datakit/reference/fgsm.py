@@ -16,10 +16,9 @@ from datakit.reference.digits import NORMALIZE, DigitReader, drawn, nearest_mean
 from datakit.reference.history import History
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
-from datakit.report.palette import ACCENT, INK, SOFT
+from datakit.report.palette import ACCENT, INK, SOFT, WRONG
 
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)  # how far a pixel in [0, 1] is moved
-READ, FOOLED = (40, 46, 50), (193, 87, 43)  # colours of what the net says
 
 
 class Fgsm(DigitReader):
@@ -82,11 +81,11 @@ class Fgsm(DigitReader):
         for eps, bar, marker, word in ((0, self.bar, "^", "at least"), (0.3, 0.3, "v", "at most")):
             label = f"bar at eps {eps}: {word} {shown(bar, '%')}"
             axes.plot([eps], [100 * bar], color=INK, marker=marker, linestyle="", label=label)
-        axes.set(ylim=(0, 104), xticks=EPSILONS)
+        axes.set(ylim=(-4, 104), xticks=EPSILONS)
         axes.set_xlabel("eps", color=SOFT)
         axes.set_title("read right, %", loc="left", fontsize=10, color=SOFT)
         axes.legend(frameon=False, fontsize=9, labelcolor=SOFT)
-        return finish(figure, f"{self.name} with {self.bug}" if self.bug else self.name, self.data)
+        return finish(figure, self)
 
     def _examples(self) -> bytes:
         """A line each for five digits, the first of their class that are read right without an attack, at each eps."""
@@ -96,8 +95,9 @@ class Fgsm(DigitReader):
         for label in (1, 3, 4, 7, 9):
             for row in torch.nonzero(is_right & (batch["label"] == label))[:1].flatten().tolist():
                 for eps, (images, answers) in zip(EPSILONS, columns, strict=True):
-                    colour = READ if answers[row] == label else FOOLED
-                    tiles.append(Tile(drawn(images[row]), f"eps {eps:g}\n{label} → {answers[row]}", colour))
+                    told = f"eps {eps:g}\n{label} → {answers[row]}"
+                    is_fooled = bool(answers[row] != label)
+                    tiles.append(Tile(drawn(images[row]), told, WRONG) if is_fooled else Tile(drawn(images[row]), told))
         return png(sheet(tiles, columns=len(EPSILONS)))
 
 
@@ -120,6 +120,16 @@ class PixelsOf255(Fgsm):
     def moved(self, pixels: torch.Tensor, slope: torch.Tensor, eps: float) -> torch.Tensor:
         """A step 255 times too small."""
         return super().moved(pixels, slope, eps / 255)
+
+
+class EpsForgotten(Fgsm):
+    """The attack is made once, at full strength, and taken for that of every eps."""
+
+    bug = "eps-forgotten"
+
+    def moved(self, pixels: torch.Tensor, slope: torch.Tensor, eps: float) -> torch.Tensor:
+        """As far as can be, but where there is no attack."""
+        return super().moved(pixels, slope, EPSILONS[-1] if eps else 0.0)
 
 
 class AttackNormalised(Fgsm):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datakit.errors import UnknownNameError
+
 
 class History:
     """The losses of every step and the figures of every epoch.
@@ -43,12 +45,20 @@ class History:
         return sum(values) / max(len(values), 1)
 
     def last(self, name: str) -> float | None:
-        """A figure after the last epoch, None before the first one."""
-        return self.epochs[-1].get(name) if self.epochs else None
+        """A figure after the last epoch, None before the first one.
+
+        Raises:
+            UnknownNameError: where `evaluate` gives no such one.
+        """
+        return self.after(len(self.epochs), name) if self.epochs else None
 
     def after(self, epoch: int, name: str) -> float | None:
-        """A figure after epoch 1, 2 …; None where the run was shorter."""
-        return self.epochs[epoch - 1].get(name) if len(self.epochs) >= epoch else None
+        """A figure after epoch 1, 2 …; None where the run was shorter. Errors as of `last`."""
+        if len(self.epochs) < epoch:
+            return None
+        if name not in self.epochs[epoch - 1]:
+            raise UnknownNameError.of("figure of evaluate()", name, self.epochs[epoch - 1])
+        return self.epochs[epoch - 1][name]
 
     def state_dict(self) -> dict[str, Any]:
         """All of it."""

@@ -16,16 +16,17 @@ from torchvision.models import ResNet18_Weights, resnet18
 from datakit.dataset import Dataset
 from datakit.derived import Concat, Subset
 from datakit.errors import MissingDataError
-from datakit.loader import Loader
+from datakit.files import Remote, ensure
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Check
 from datakit.reference.history import History
 from datakit.reference.insect_drawing import Insects
-from datakit.reference.schedules import OneCycle
-from datakit.reference.split import leaked
-from datakit.reference.weights import Pretrained, pretrained
+from datakit.reference.schedules import OneCycle, learn
+from datakit.reference.split import leaked, no_leak
+from datakit.reference.weights import MEAN, STD, Pretrained, pretrained
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
+from datakit.report.palette import WRONG
 from datakit.synthetic import synthetic_root
 from datakit.transforms import (
     CenterCrop,
@@ -38,12 +39,16 @@ from datakit.transforms import (
 )
 from datakit.vision import ImageFolder
 
-NORMALIZE = Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of ImageNet, as the weights want it
-_SHOWN, _WRONG = 24, (193, 87, 43)
+ARCHIVE = Remote(
+    "hymenoptera_data.zip", urls=("https://download.pytorch.org/tutorial/hymenoptera_data.zip",),
+    unpack=True, produces=("hymenoptera_data/train", "hymenoptera_data/val"),
+)  # fmt: skip
+NORMALIZE = Normalize(MEAN, STD)
+_SHOWN = 24  # images in the picture
 
 
 class Hymenoptera(Reference):
-    """Ants and bees, by ResNet-18; --root is the folder with `train` and `val`.
+    """Ants and bees, by ResNet-18; --root is the folder with `train` and `val`, or the one above.
 
     With the weights of ImageNet, when they can be had, all layers are tuned (`--mode finetune`) or the last one alone
     (`--mode features`); the bar is 92 % of the images in `val`. Else the net is trained from scratch on smaller
@@ -62,17 +67,15 @@ class Hymenoptera(Reference):
     def build(self) -> None:
         """ResNet-18 with a new last layer; what is trained on and what is tested on lie in folders of their own."""
         self.weights = self.of_imagenet()
-        root = synthetic_root(Insects, 160, 0) if self.root is None else self.root
+        root = synthetic_root(Insects, 160, 0) if self.root is None else self.photographs(self.root)
         train, val = self.training(root), ImageFolder(root / "val")
         self.leaked, self.labels = leaked(train, val), [row["label"] for row in val.records()]
         what = "drawn images" if self.is_synthetic else "photographs"
         self.data = f"{len(train)} {what} of {' and '.join(val.classes)}, and {len(val)} to test on"
         self.side = 224 if self.weights else 32 if self.is_synthetic else 64
         passes = 1 if self.weights or self.is_synthetic else 4
-        self.loader = Loader(
-            Concat([train] * passes, transform=augmented(self.side)), batch_size=4 if self.weights else 16,
-            seed=self.seed, shuffle=True, drop_last=True, num_workers=self.num_workers,
-        )  # fmt: skip
+        seen = Concat([train] * passes, transform=augmented(self.side))
+        self.loader = self.learn_from(seen, 4 if self.weights else 16, drop_last=True)
         self.val = val.with_transform(plain(self.side))
         self._build_model()
 
@@ -89,7 +92,7 @@ class Hymenoptera(Reference):
             self.schedule: Any = torch.optim.lr_scheduler.StepLR(self.optimizer, step_size=7 * len(self.loader))
         else:
             steps = len(self.loader) * self.usual_epochs
-            self.optimizer = torch.optim.AdamW(learning, weight_decay=0.05, fused=True)  # a step in a tenth of the time
+            self.optimizer = torch.optim.AdamW(learning, weight_decay=0.05, fused=True)
             self.schedule = OneCycle(self.optimizer, 2e-3, total_steps=steps)
 
     def of_imagenet(self) -> Pretrained:
@@ -107,6 +110,17 @@ class Hymenoptera(Reference):
             self.notes.append(f"no weights of ImageNet: {found.reason}; trained from scratch")
         return found
 
+    def photographs(self, root: Path) -> Path:
+        """The folder with `train` and `val`: `root` itself, or what the tutorial's archive unpacks to in it.
+
+        Raises:
+            MissingDataError: where it is neither, and nothing was to be downloaded.
+        """
+        if not (root / "train").is_dir():
+            ensure([ARCHIVE], root, download=self.download)
+            root = root / "hymenoptera_data"
+        return root
+
     def training(self, root: Path) -> Dataset:
         """The images to train on, as they lie there."""
         return ImageFolder(root / "train")
@@ -120,17 +134,14 @@ class Hymenoptera(Reference):
         self.model.train(self.chosen["mode"] == "finetune")
         scores = self.model(self.normalized(batch["image"].to(self.device)))
         loss = nn.functional.cross_entropy(scores, batch["label"].to(self.device))
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        self.schedule.step()
+        learn(loss, self.optimizer, self.schedule)
         return {"loss": loss.item()}
 
     def predicted(self, dataset: Dataset) -> torch.Tensor:
         """Classes (N,) of images that are tested on."""
         self.model.eval()
         with torch.inference_mode():
-            batches = [NORMALIZE.on(batch["image"].to(self.device)) for batch in Loader(dataset, batch_size=32)]
+            batches = [NORMALIZE.on(batch["image"].to(self.device)) for batch in self.test_on(dataset, 32)]
             return torch.cat([self.model(batch).argmax(1) for batch in batches]).cpu()
 
     def evaluate(self) -> dict[str, float]:
@@ -142,7 +153,7 @@ class Hymenoptera(Reference):
         bar = 0.92 if self.weights else above_chance(self.labels)
         return [
             Check("accuracy on val", history.last("accuracy"), bar, unit="%", key="accuracy"),
-            Check("images of val that were trained on", self.leaked, 0, "low"),
+            no_leak(self.leaked),
         ]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
@@ -174,7 +185,7 @@ def _tile(sample: dict[str, Any], classes: Sequence[str], taken: int) -> Tile:
     image, truth = Image.fromarray(sample["image"]), classes[sample["label"]]
     if taken == sample["label"]:
         return Tile(image, truth)
-    return Tile(image, f"{truth}, taken for {classes[taken]}", _WRONG, framed=True)
+    return Tile(image, f"{truth}, taken for {classes[taken]}", WRONG, framed=True)
 
 
 class UnsortedClasses(Hymenoptera):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import platform
 import re
+import tempfile
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 import datakit
+from datakit.dataset import digest
 from datakit.errors import MissingDataError
 from datakit.reference.base import Reference
 from datakit.reference.checks import Result, placeless
@@ -25,19 +28,31 @@ def write_row(page: Path, reference: Reference, result: Result) -> None:
     Raises:
         MissingDataError: where the page has no table of results, which begins and ends with a comment.
     """
-    text = page.read_text() if page.is_file() else f"{_BEGIN}\n{_END}\n"
+    row = _row(reference, result)
+    lock = Path(tempfile.gettempdir(), f"datakit-{digest(str(page.resolve()))}.lock")
+    with FileLock(lock):  # of two runs that end at once, none loses its row
+        before, old, after = find_table(page)
+        rows = {_key(line): line for line in old.splitlines() if line.startswith("| `")}
+        rows[_key(row)] = row
+        table = "\n".join([_HEAD, *(rows[key] for key in sorted(rows))])
+        write_whole(page, f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}".encode())
+
+
+def find_table(page: Path) -> tuple[str, str, str]:
+    """What stands before the table of results, the table, and what stands behind it. A page that is not there has none.
+
+    Raises:
+        MissingDataError: where the page has no place for one.
+    """
+    text = page.read_text("utf-8") if page.is_file() else f"{_BEGIN}\n{_END}\n"
     found = re.search(f"{_BEGIN}\n(.*?){_END}", text, re.DOTALL)
     if found is None:
         raise MissingDataError(f"{page} has no place for results: {_BEGIN} and {_END}, each in a line of its own")
-    row = _row(reference, result)
-    rows = {_key(line): line for line in found[1].splitlines()[3:] if line.startswith("|")}
-    rows[_key(row)] = row
-    table = "\n".join([_HEAD, *(rows[key] for key in sorted(rows))])
-    write_whole(page, f"{text[: found.start()]}{_BEGIN}\n\n{table}\n\n{_END}{text[found.end() :]}".encode())
+    return text[: found.start()], found[1], text[found.end() :]
 
 
 def _row(reference: Reference, result: Result) -> str:
-    options = "".join(f" `--{name} {value}`" for name, value in _own(reference).items())
+    options = "".join(f" `{f'--{name} {value}'.rstrip()}`" for name, value in _own(reference).items())
     data = f"{result.data}{''.join(f'; {note}' for note in result.notes)}"
     cells = [
         f"`{result.name}`{options}",
@@ -55,7 +70,10 @@ def _row(reference: Reference, result: Result) -> str:
 def _own(reference: Reference) -> dict[str, str]:
     """Options that are not as they are by default; of a file its name."""
     defaults = {option.name: option.default for option in reference.options}
-    return {name: Path(value).name for name, value in reference.chosen.items() if value and value != defaults[name]}
+    own = {name: Path(value).name for name, value in reference.chosen.items() if value and value != defaults[name]}
+    if reference.seed:
+        own["seed"] = str(reference.seed)
+    return {**own, "synthetic": ""} if reference.is_synthetic and reference.needs_data else own
 
 
 def _key(row: str) -> tuple[str, str]:

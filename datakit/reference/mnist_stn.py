@@ -21,8 +21,8 @@ from datakit.report.output import png
 class MnistStn(DigitReader):
     """Handwritten digits, by a spatial transformer before a LeNet.
 
-    The bars, on the 10,000 test digits: 94 % are right after one epoch, 96.5 % after three. On the synthetic copy: more
-    are right after the last epoch than the nearest mean image of a class tells.
+    The bars, on the 10,000 test digits: 94 % are right after one epoch, 96.5 % after three. On the synthetic copy: as
+    many are right after the last epoch as the nearest mean image of a class tells.
     """
 
     name = "mnist-stn"

@@ -1,8 +1,18 @@
-"""Learning rates over a run."""
+"""A step of an optimizer, and learning rates over a run."""
 
 from __future__ import annotations
 
-from torch.optim.lr_scheduler import OneCycleLR
+import torch
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+
+def learn(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: LRScheduler | None = None) -> None:
+    """A step against the loss, and one of the learning rate."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if schedule is not None:
+        schedule.step()
 
 
 class OneCycle(OneCycleLR):

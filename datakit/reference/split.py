@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from datakit.dataset import Dataset
+from datakit.errors import MissingDataError
+from datakit.reference.checks import Check
 
 
 def held_out(groups: Sequence[str], share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -19,6 +21,9 @@ def held_out(groups: Sequence[str], share: float) -> tuple[np.ndarray, np.ndarra
         groups: the group of each record.
         share: of the groups that are held out, in (0, 1); at least one is.
 
+    Raises:
+        MissingDataError: where there is but one group, or none.
+
     Examples:
         >>> from datakit.reference.split import held_out
         >>> test, train = held_out(["a.jpg", "b.jpg", "b.jpg", "c.jpg", "d.jpg"], share=0.25)
@@ -26,6 +31,8 @@ def held_out(groups: Sequence[str], share: float) -> tuple[np.ndarray, np.ndarra
         (5, set())
     """
     order = sorted(set(groups), key=lambda name: hashlib.sha256(name.encode()).digest())
+    if len(order) < 2:
+        raise MissingDataError(f"some are held out and others learnt from: two or more are needed, got {len(order)}")
     chosen = set(order[: max(1, round(share * len(order)))])
     is_chosen = np.array([name in chosen for name in groups])
     return np.flatnonzero(is_chosen), np.flatnonzero(~is_chosen)
@@ -44,6 +51,11 @@ def leaked(train: Dataset, test: Dataset) -> int:
     """
     known = {_digest(train, index) for index in range(len(train))}
     return sum(_digest(test, index) in known for index in range(len(test)))
+
+
+def no_leak(count: int) -> Check:
+    """The bar for what `leaked` counts."""
+    return Check("images both trained on and tested on", count, 0, "low")
 
 
 def _digest(dataset: Dataset, index: int) -> bytes:

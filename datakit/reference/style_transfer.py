@@ -14,21 +14,28 @@ from torch import nn
 from torchvision.models import VGG19_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
+from datakit.dataset import digest
 from datakit.derived import Mapped
-from datakit.errors import MissingDataError
-from datakit.loader import Loader
+from datakit.errors import DatakitError, MissingDataError
+from datakit.files import Remote, ensure
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Check
 from datakit.reference.history import History
 from datakit.reference.insect_drawing import draw_insect
-from datakit.reference.weights import Pretrained, pretrained
+from datakit.reference.weights import MEAN, STD, Pretrained, pretrained
 from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
 from datakit.sample import Sample
 from datakit.transforms import CenterCrop, Compose, Normalize, Rescale, ToTensor
-from datakit.vision import read_image
+from datakit.vision import image_size, read_image
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+_ADDRESS = "https://docs.pytorch.org/tutorials/_static/img/neural-style"
+PAIR = {
+    kind: Remote(name, urls=(f"{_ADDRESS}/{name}",))
+    for kind, name in (("content", "dancing.jpg"), ("style", "picasso.jpg"))
+}
+"""The pictures of the tutorial."""
+
 _STYLE, _CONTENT = (0, 2, 5, 7, 10), 3  # the first five convolutions of VGG-19, and the fourth of these
 
 
@@ -37,8 +44,8 @@ class StyleTransfer(Reference):
 
     --root is a folder with `dancing.jpg` and `picasso.jpg`, the pictures of the tutorial; --content and --style name
     others. It begins as white noise. Where the weights of ImageNet cannot be had the layers are random ones. The bars:
-    both losses fall below those of the noise; the picture as it was saved has at most a tenth of the style loss of the
-    content picture, and less than the content loss of the style picture.
+    both losses fall to half of those of the noise; the picture as it was saved has at most a tenth of the style loss
+    of the content picture, and less than the content loss of the style picture.
     """
 
     name = "style-transfer"
@@ -53,11 +60,12 @@ class StyleTransfer(Reference):
     def build(self) -> None:
         """The pair as one batch, the layers, and the picture, which begins as white noise."""
         self.content, self.style = self.files()
+        self.contents = digest(self.content, self.style)
         self.side, self.evaluations = (32, 5) if self.is_synthetic else (256, 25)
         self.weights = self.of_imagenet()
         self.layers = layers(self.weights.state).to(self.device)
         pair = Mapped(self.pair(), picture, self.chain())
-        self.loader = Loader(pair, batch_size=2, seed=self.seed, num_workers=self.num_workers)
+        self.loader = self.learn_from(pair, 2, shuffle=False)
         self.weight = 1e6 if self.weights else 600.0  # random layers answer to content more weakly
         self.normalize = Normalize(MEAN, STD)
         self.drawn = nn.ParameterList([torch.rand(1, 3, self.side, self.side).to(self.device)])
@@ -72,14 +80,17 @@ class StyleTransfer(Reference):
         Raises:
             MissingDataError: where one is not there.
         """
-        if self.is_synthetic:
+        if self.root is None:
+            if any(self.chosen.values()):
+                raise DatakitError("the synthetic pair takes no --content and no --style; give --root, a folder")
             self.data = "a drawn bee and drawn waves"
             return draw_pair(np.random.default_rng(0))
-        names = {"content": "dancing.jpg", "style": "picasso.jpg"}
-        paths = {kind: Path(self.chosen[kind] or self.needs_root() / name) for kind, name in names.items()}
+        paths = {kind: Path(self.chosen[kind] or self.root / remote.name) for kind, remote in PAIR.items()}
+        ensure([remote for kind, remote in PAIR.items() if not self.chosen[kind]], self.root, download=self.download)
         for kind, path in paths.items():
             if not path.is_file():
-                raise MissingDataError(f"there is no {path}; put it there, or name another picture by --{kind}")
+                raise MissingDataError(f"there is no {path} to be the --{kind}")
+            image_size(path)  # an error names the file
         self.data = f"{paths['content'].name} in the style of {paths['style'].name}"
         return paths["content"].read_bytes(), paths["style"].read_bytes()
 
@@ -156,14 +167,13 @@ class StyleTransfer(Reference):
         for name in ("style", "content"):
             values = history.losses.get(name, [])
             share = values[-1] / values[0] if len(values) > 1 else None
-            fallen.append(Check(f"{name} loss, of that of white noise", share, 1.0, "low", "%"))
+            fallen.append(Check(f"{name} loss", share, 0.5, "low", "%", of="of white noise's"))
         left, lost = (history.last(key) for key in self.units)
+        what = "loss of the saved picture"
         return [
             *fallen,
-            Check(
-                "of the saved picture: style loss, of the content picture's", left, 0.1, "low", "%", "style loss left"
-            ),
-            Check("content loss, of the style picture's", lost, 1.0, "low", "%", "content lost"),
+            Check(f"style {what}", left, 0.1, "low", "%", "style loss left", of="of the content picture's"),
+            Check(f"content {what}", lost, 1.0, "low", "%", "content lost", of="of the style picture's"),
         ]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:

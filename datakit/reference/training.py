@@ -6,13 +6,15 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
-from datakit.errors import StateError
+from datakit.errors import DatakitError, MissingDataError, StateError
 from datakit.reference import checkpoint
 from datakit.reference.base import Reference
-from datakit.reference.checks import Result, shown
+from datakit.reference.checks import Check, Result, placeless, shown
 from datakit.reference.curve import draw_curve
 from datakit.reference.history import History
 from datakit.report.output import write_whole
@@ -46,8 +48,9 @@ def train(
         tell: called with each line that a person may want to read while it runs.
 
     Raises:
-        MissingDataError: where the data are not there, or nothing to go on with.
+        MissingDataError: where the data are not there or too few, or nothing to go on with.
         StateError: where the run in `out` is another one.
+        DatakitError: where the reference does not give what it should.
 
     Examples:
         >>> from datakit.reference import find, train
@@ -61,7 +64,8 @@ def train(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if reference.device.type == "cuda" else []):
         torch.manual_seed(reference.seed)
         reference.build()
-        tell(f"{reference.name}: {reference.data}, on {_place(reference.device)}")
+        _check_built(reference)
+        tell(f"{reference.name}: {placeless(reference.data)}, on {_place(reference.device)}")
         for note in reference.notes:
             tell(f"note: {note}")
         if resume:
@@ -92,6 +96,7 @@ class _Run:
         self.reference, self.folder, self.epochs, self.history = reference, folder, epochs, history
         self.save_every, self.progress, self.tell = save_every, progress, tell
         self.clock = self.saved = time.monotonic()
+        self.broken: list[Check] = []
 
     def epoch(self) -> bool:
         """One epoch, or what is left of it; False where the training must not go on."""
@@ -100,7 +105,7 @@ class _Run:
         done = history.steps - (history.ends[-1] if history.ends else 0)
         what = f"epoch {len(history.epochs) + 1}/{self.epochs}"
         for batch in reference.loader:
-            losses = reference.step(batch)
+            losses = _figures(reference.step(batch), "step")
             history.add(losses)
             done += 1
             self.progress(f"{what}  {_losses(losses)}", done, max(total, done))
@@ -108,7 +113,7 @@ class _Run:
                 return self._diverged(losses)
             self._save_if_due()
         self.progress(f"{what}  evaluation", done, done)
-        history.end_epoch(reference.evaluate())
+        history.end_epoch(_figures(reference.evaluate(), "evaluate"))
         self._count_time()
         self._save(done=len(history.epochs) >= self.epochs)
         self.tell(self._line(history.seconds - began))
@@ -117,8 +122,9 @@ class _Run:
     def result(self) -> Result:
         """Figures, bars and pictures."""
         reference, history = self.reference, self.history
-        checks = tuple(reference.checks(history))
-        contents = {CURVE: draw_curve(reference, history, checks), **reference.pictures(history)}
+        checks = (*reference.checks(history), *self.broken)
+        curve = {CURVE: draw_curve(reference, history, checks)} if reference.learns else {}
+        contents = {**curve, **reference.pictures(history)}
         for name, content in contents.items():
             write_whole(self.folder / name, content)
         self._count_time()
@@ -152,6 +158,7 @@ class _Run:
     def _diverged(self, losses: Mapping[str, float]) -> bool:
         self.reference.notes.append(f"stopped at step {self.history.steps}: {_losses(losses)}")
         self.tell(f"note: {self.reference.notes[-1]}")
+        self.broken = [Check("steps whose loss is no finite number", 1, 0, "low")]  # a figure of before may be good
         return False
 
     def _line(self, seconds: float) -> str:
@@ -163,6 +170,24 @@ class _Run:
         return f"epoch {number:{len(str(self.epochs))}}/{self.epochs}  " + "  ".join(filter(None, parts))
 
 
+def _check_built(reference: Reference) -> None:
+    if not isinstance(getattr(reference, "loader", None), DataLoader):
+        raise DatakitError(f"{type(reference).__name__}.build must set self.loader, what the training loop reads")
+    if not len(reference.loader):
+        raise MissingDataError(f"{reference.name}: there is not one batch to learn from")
+
+
+def _figures(values: Any, method: str) -> dict[str, float]:
+    """What a step or an evaluation gave, as numbers."""
+    try:
+        return {
+            str(name): float(value.detach() if isinstance(value, torch.Tensor) else value)
+            for name, value in values.items()
+        }
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise DatakitError(f"{method} must return a dict of numbers by name, got {values!r:.80}") from error
+
+
 def _losses(losses: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
 
@@ -170,4 +195,6 @@ def _losses(losses: Mapping[str, float]) -> str:
 def _place(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of the processor" if device.type == "cpu" else device.type
+    threads = torch.get_num_threads()
+    processor = "1 thread of the processor" if threads == 1 else f"{threads} threads of the processor"
+    return processor if device.type == "cpu" else device.type

@@ -16,6 +16,9 @@ import torch
 from datakit.errors import CorruptDataError, DatakitError, StateError
 from datakit.files import Remote, ensure
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's images in [0, 1]: what torchvision's weights were learnt with."""
+
 _TIMEOUT, _RETRIES = 10.0, 1  # a training can do without them
 
 

@@ -1,8 +1,16 @@
 """Runs of references, honest ones and sabotaged ones."""
 
 import pytest
+import torch
 
 from datakit.reference import find, train
+
+
+@pytest.fixture(autouse=True)
+def own_generator():
+    """What a test seeds and draws is not seen by the next one."""
+    with torch.random.fork_rng(devices=[]):
+        yield
 
 
 @pytest.fixture
@@ -16,3 +24,13 @@ def trained(tmp_path, one_thread):
         return train(cls(root, **own), out, **options)
 
     return run
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Five scenes for detectors to learn from and one held out; no more than five objects are found in it."""
+    from datakit.reference import detectors, penn_fudan
+
+    scenes, scaled = penn_fudan.PennFudan.synthetic(n=6), detectors._scaled
+    monkeypatch.setattr(detectors, "_scaled", lambda side: {**scaled(side), "box_detections_per_img": 5})
+    monkeypatch.setattr(penn_fudan.PennFudan, "synthetic", lambda n: scenes)

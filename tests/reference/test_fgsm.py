@@ -6,7 +6,7 @@ import torch
 from datakit.reference.digits import NORMALIZE
 from datakit.reference.fgsm import EPSILONS, Fgsm
 
-MISSED = {"transposed": [0], "pixels-of-255": [2], "attack-normalised": [2]}
+MISSED = {"transposed": [0], "eps-forgotten": [1], "pixels-of-255": [2], "attack-normalised": [2]}
 """The bars that each bug misses at least: accuracy without an attack, the fall at each step, accuracy at the end."""
 
 

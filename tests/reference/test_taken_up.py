@@ -1,4 +1,4 @@
-"""References on digits and photographs that are broken off in the middle of an epoch go on as if nothing had been."""
+"""References that are broken off, in the middle of an epoch or after the last one, go on as if nothing had been."""
 
 import itertools
 
@@ -8,30 +8,36 @@ import torch
 from datakit.reference import History, checkpoint, find
 
 
-@pytest.fixture(autouse=True)
-def _own_generator():
-    with torch.random.fork_rng(devices=[]):
-        yield
-
-
-@pytest.mark.parametrize("name", ["cifar10", "fgsm", "mnist-stn"])
-def test_steps_after_a_break_are_those_of_the_unbroken_run(name, tmp_path, one_thread):
+@pytest.mark.parametrize(
+    ("name", "workers"), [("cifar10", 2), ("fgsm", 0), ("hymenoptera", 0), ("mnist-stn", 0), ("penn-fudan", 0)]
+)
+def test_steps_after_a_break_are_those_of_the_unbroken_run(name, workers, tmp_path, one_thread):
     """Dropout draws from torch's generator, optimizers keep their moments, the schedule its step."""
-    whole, broken = find(name)(), find(name)()
+    whole, broken = find(name)(), find(name)(num_workers=workers)
     torch.manual_seed(0)
     whole.build()
     batches = iter(whole.loader)
-    for batch in itertools.islice(batches, 5):
+    for batch in itertools.islice(batches, 4):
         whole.step(batch)
     checkpoint.save(tmp_path, whole, History())
-    expected = [whole.step(batch) for batch in itertools.islice(batches, 5)]
+    expected = [whole.step(batch) for batch in itertools.islice(batches, 4)]
 
     torch.manual_seed(1)
     broken.build()
     checkpoint.restore(tmp_path, broken, History())
-    assert [broken.step(batch) for batch in itertools.islice(broken.loader, 5)] == expected
+    assert [broken.step(batch) for batch in itertools.islice(broken.loader, 4)] == expected
     for own, other in zip(broken.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(own, other)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "dcgan", "fgsm", "penn-fudan", "style-transfer"])
+def test_a_finished_run_that_is_taken_up_says_and_shows_the_same(name, trained, few, tmp_path):
+    """It may have been killed after its last epoch, while the results were being made."""
+    shown = []
+    for resume in (False, True):
+        result = trained(name, epochs=1, out=tmp_path, resume=resume)
+        shown.append((result.checks, result.lines, [path.read_bytes() for path in result.pictures]))
+    assert shown[0] == shown[1]
 
 
 def test_a_run_may_be_longer_than_usual(tmp_path, one_thread):

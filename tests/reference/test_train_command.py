@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from datakit.cli import command
 from datakit.errors import MissingDataError
@@ -44,11 +45,17 @@ def test_the_help_of_a_reference_says_its_bar_and_its_bugs(run):
     [
         ((), 2, "either --root DIR"),
         (("--synthetic", "--root", "."), 2, "either --root DIR"),
-        (("--root", "nowhere"), 1, "the same with --download"),
+        (("--root", "nowhere"), 2, "there is no folder nowhere"),
+        (("--root", sys.executable), 2, "is a file"),
+        (("--synthetic", "--out", f"{sys.executable}/runs"), 2, "is a file"),
         (("--synthetic", "--device", "cud"), 2, "--device"),
         (("--synthetic", "--epochs", "0"), 2, "--epochs"),
         (("--synthetic", "--sabotage", "points-not-rescald"), 2, "points-not-rescaled"),
-        (("--synthetic", "--resume"), 1, "no run to go on with"),
+        (("--synthetic", "--device", "meta"), 2, "--device"),
+        (("--synthetic", "--seed", "99999999999999999999"), 2, "--seed"),
+        (("--synthetic", "--resume", "--force"), 2, "give one of them"),
+        (("--synthetic", "--report", "nowhere/page.md"), 2, "there is no folder"),
+        (("--synthetic", "--resume"), 3, "no run to go on with"),
     ],
 )
 def test_what_cannot_be_run_is_told_before_anything_else(run, tmp_path, arguments, code, told):
@@ -58,15 +65,43 @@ def test_what_cannot_be_run_is_told_before_anything_else(run, tmp_path, argument
     assert not list(tmp_path.iterdir())
 
 
-def test_what_nobody_can_download_is_not_said_to_be(run, tmp_path):
-    result = run("style-transfer", "--root", tmp_path)
-    assert result.exit_code == 1
-    assert "dancing.jpg" in result.stderr
-    assert "--download" not in result.stderr
+@pytest.mark.parametrize(("name", "file"), [("faces", "faces"), ("style-transfer", "dancing.jpg"), ("dcgan", None)])
+def test_missing_data_are_told_and_so_is_download_where_there_is_one(run, tmp_path, name, file):
+    result = run(name, "--root", tmp_path)
+    assert result.exit_code == 3
+    assert (file or "no images") in result.stderr
+    assert ("add --download" in result.stderr) is (file is not None)
+    assert "download=True" not in result.stderr
+
+
+def test_pictures_that_are_both_named_need_no_root(run, tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no picture")
+    result = run("style-transfer", "--content", "a.png", "--style", "b.png")
+    assert result.exit_code == 3
+    assert "b.png: not an image" in result.stderr
+
+
+def test_a_reader_who_has_seen_enough_does_not_make_it_pass(tmp_path):
+    """`| head -1` breaks the pipe, and so the run: that is no 0."""
+    arguments = [sys.executable, "-m", "datakit", "train", "data-parallel", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        process.stderr.read()
+    assert process.returncode == 3
+
+
+def test_a_run_on_real_data_is_not_written_over(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    parts = {key: {} for key in ("states", "history", "generator", "cuda")}
+    torch.save({"version": 1, "done": True, "run": {"data": "real"}, **parts}, tmp_path / "out/checkpoint.pt")
+    result = run("faces", "--synthetic", "--out", "out")
+    assert result.exit_code == 2
+    assert "--force writes over it" in " ".join(result.stderr.split())
 
 
 def test_a_run_prints_epochs_pictures_and_its_verdict_last(run, tmp_path):
-    result = run("faces", "--synthetic", "--epochs", "1")
+    result = run("faces", "--synthetic", "--epochs", "1", "--device", "cpu")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("faces: FaceLandmarks(")
     assert lines[1].startswith("epoch 1/1  distance ")
@@ -76,20 +111,37 @@ def test_a_run_prints_epochs_pictures_and_its_verdict_last(run, tmp_path):
     assert {path.name for path in (tmp_path / "runs/faces").iterdir()} == {
         "checkpoint.pt", "curve.png", "predictions.png",
     }  # fmt: skip
-    again = run("faces", "--synthetic", "--epochs", "1", "--json", "--seed", "1")
+    again = run("faces", "--synthetic", "--epochs", "1", "--device", "cpu", "--json", "--seed", "1")
     document = json.loads(again.stdout)
     assert document["passed"] is (again.exit_code == 0)
     assert document["checks"][0]["bar"] == 0.75
     assert "epoch 1/1" in again.stderr
 
 
+def test_a_page_that_cannot_be_written_to_is_told_before_the_training(run, tmp_path):
+    (tmp_path / "page.md").write_text("mine\n")
+    result = run("faces", "--synthetic", "--report", "page.md")
+    assert result.exit_code == 3
+    assert "no place for results" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_broken_checkpoint_is_no_dead_end(run, tmp_path):
+    (tmp_path / "runs/faces").mkdir(parents=True)
+    (tmp_path / "runs/faces/checkpoint.pt").write_bytes(b"torn")
+    result = run("faces", "--synthetic", "--epochs", "1")
+    assert result.exit_code == 2
+    assert "--force begins anew" in " ".join(result.stderr.split())
+
+
 def test_an_unfinished_run_is_not_written_over(run, tmp_path):
     (tmp_path / "runs/faces").mkdir(parents=True)
-    torch.save({"version": 1, "run": {}, "done": False}, tmp_path / "runs/faces/checkpoint.pt")
+    parts = {key: {} for key in ("run", "states", "history", "generator", "cuda")}
+    torch.save({"version": 1, "done": False, **parts}, tmp_path / "runs/faces/checkpoint.pt")
     result = run("faces", "--synthetic", "--epochs", "1")
     assert result.exit_code == 2
     assert "--resume goes on with it, --force begins anew" in " ".join(result.stderr.split())
-    assert run("faces", "--synthetic", "--epochs", "1", "--force").exit_code in (0, 1)
+    assert run("faces", "--synthetic", "--epochs", "1", "--force", "--device", "cpu").exit_code in (0, 1)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
@@ -116,14 +168,17 @@ def result_of(figure, bug=""):
 def test_a_page_of_results_has_a_row_for_each_run(tmp_path):
     page, cls = tmp_path / "references.md", find("faces")
     page.write_text("# Results\n\n<!-- results -->\n<!-- end of results -->\n\nThe end.\n")
-    write_row(page, cls(), result_of(0.9))
-    write_row(page, cls(), result_of(1.2, "split-leaks"))
-    write_row(page, cls(), result_of(0.5))  # in place of the first
+    write_row(page, cls("data"), result_of(0.9))
+    write_row(page, cls("data"), result_of(1.2, "split-leaks"))
+    write_row(page, cls("data"), result_of(0.5))  # in place of the first
+    write_row(page, cls("data", seed=1), result_of(0.6))
+    write_row(page, cls(), result_of(0.7))
     text = page.read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `faces`")]
-    assert len(rows) == 2
+    assert [row.split("|")[1].strip() for row in rows[2:]] == ["`faces` `--seed 1`", "`faces` `--synthetic`"]
+    assert len(rows) == 4
     assert "error 50 % (bar: at most 75 %) | passed | 3 | 4 min" in rows[0]
-    assert "`split-leaks` | error 120 % (bar: at most 75 %) | **not passed**" in rows[1]
+    assert "`split-leaks` | error 120 % (bar: at most 75 %, missed) | **not passed**" in rows[1]
     assert all(row.count("|") == 9 for row in rows)
     assert "/home/me" not in text
     assert text.startswith("# Results\n")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from datakit import Loader, Mapped
-from datakit.errors import CorruptDataError, MissingDataError, StateError, UnknownNameError
+from datakit.errors import CorruptDataError, DatakitError, MissingDataError, StateError, UnknownNameError
 from datakit.reference import BUILT_IN, Check, History, Option, Reference, find, train
 from datakit.reference.checkpoint import NAME
 from datakit.reference.split import held_out, leaked
@@ -143,6 +143,26 @@ def test_another_run_is_refused(tmp_path, other, field):
         train(other, tmp_path, resume=True)
 
 
+def test_a_run_of_another_version_is_refused(tmp_path):
+    class Renamed(Line):
+        def build(self):
+            super().build()
+            self.net = self.__dict__.pop("model")
+
+    train(Line(), tmp_path, epochs=1)
+    with pytest.raises(StateError, match="another version of line: model, net not on both sides"):
+        train(Renamed(), tmp_path, resume=True)
+
+
+def test_a_checkpoint_with_parts_left_out_is_told(tmp_path):
+    train(Line(), tmp_path, epochs=1)
+    document = torch.load(tmp_path / NAME)
+    del document["done"]
+    torch.save(document, tmp_path / NAME)
+    with pytest.raises(CorruptDataError, match="no checkpoint of a reference"):
+        train(Line(), tmp_path, resume=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"])
 def test_a_torn_checkpoint_is_told(tmp_path, content):
     (tmp_path / NAME).write_bytes(content)
@@ -161,8 +181,15 @@ def test_a_checkpoint_runs_no_code(tmp_path):
     assert not (tmp_path / "written").exists()
 
 
-def test_an_infinite_loss_ends_the_run_and_misses_the_bar(tmp_path):
-    result = train(Exploding(), tmp_path)
+def test_an_infinite_loss_ends_the_run_which_has_not_passed(tmp_path):
+    """Also where the bar was reached before."""
+
+    class Reached(Exploding):
+        def checks(self, history):
+            return [Check("weights", history.last("weights"), 0.0)]
+
+    result = train(Reached(), tmp_path)
+    assert [check.passed for check in result.checks] == [True, False]
     assert not result.passed
     assert result.epochs == 1
     assert "stopped at step 10: loss inf" in result.notes[0]
@@ -199,6 +226,51 @@ def test_unknown_options_are_told():
 )
 def test_a_bar_is_reached_or_not(figure, better, passed):
     assert Check("share", figure, 0.5, better, "%").passed is passed
+
+
+class NoLoader(Line):
+    def build(self):
+        super().build()
+        del self.loader
+
+
+class Empty(Line):
+    def build(self):
+        super().build()
+        self.loader = self.learn_from(Mapped([]), 8)
+
+
+class Nothing(Line):
+    def step(self, batch):
+        super().step(batch)
+
+
+class Misspelled(Line):
+    def checks(self, history):
+        return [Check("weights", history.last("weight"), 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("cls", "told"),
+    [
+        (NoLoader, "NoLoader.build must set self.loader"),
+        (Empty, "line learns from batches of 8, and there are 0 records"),
+        (Nothing, "step must return a dict of numbers by name, got None"),
+        (Misspelled, "unknown figure of evaluate\\(\\) 'weight'; did you mean 'weights'?"),
+    ],
+)
+def test_what_an_author_forgot_is_told(tmp_path, cls, told):
+    with pytest.raises(DatakitError, match=told):
+        train(cls(), tmp_path, epochs=1)
+
+
+def test_losses_may_be_tensors(tmp_path):
+    class Tensors(Line):
+        def step(self, batch):
+            loss = super().step(batch)["loss"]
+            return {"loss": torch.tensor(loss, requires_grad=True)}
+
+    assert len(train(Tensors(), tmp_path, epochs=1).checks) == 1
 
 
 def test_a_run_without_a_bar_has_not_passed(tmp_path):
@@ -255,7 +327,7 @@ def test_listing_references_takes_no_torch():
 
 def test_killed_and_taken_up_by_the_command(tmp_path):
     """SIGKILL in the middle of an epoch; the end is the same as that of a run that nobody touched."""
-    command = [sys.executable, "-m", "datakit", "train", "faces", "--synthetic", "--epochs", "1"]
+    command = [sys.executable, "-m", "datakit", "train", "faces", "--synthetic", "--device", "cpu", "--epochs", "2"]
     often = "from datakit.reference import training; training.train.__kwdefaults__['save_every'] = 0.0; "
     often += "import sys; sys.argv[0] = 'datakit'; from datakit.cli import main; main()"
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}

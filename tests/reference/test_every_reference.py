@@ -1,0 +1,24 @@
+"""What all references promise: all records, whatever the environment says, and bytes until the batch."""
+
+import pytest
+import torch
+
+from datakit import Loader
+from datakit.reference import BUILT_IN, find
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_it_reads_all_records_as_bytes(name, few, one_thread, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    reference = find(name)()
+    reference.build()
+    loaders = [value for value in vars(reference).values() if isinstance(value, Loader)]
+    assert loaders
+    for loader in loaders:
+        left_out = len(loader.records) % loader.batch_size if loader.drop_last else 0
+        assert len(loader.keys) == len(loader.records) - left_out
+    if name != "data-parallel":
+        batch = next(iter(reference.loader))
+        images = batch["image"] if isinstance(batch, dict) else batch[0][0]
+        assert images.dtype == torch.uint8
