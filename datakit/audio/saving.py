@@ -134,8 +134,7 @@ def _checked(values: Values, encoding: str, clip: bool) -> Values:
         raise ValueError(
             f'the peak is {peak:.6g}, {encoding} holds [-1, 1]: scale it, pass clip=True, or encoding="FLOAT" of wav'
         )
-    clipped: Values = np.clip(values, -1, 1)
-    return clipped
+    return np.minimum(np.maximum(values, -1), 1)
 
 
 def _integers(values: Values, bits: int) -> npt.NDArray[np.int32]:
