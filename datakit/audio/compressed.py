@@ -112,7 +112,7 @@ def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, strea
     file, lead, frames = _checked(kind, file, size, at, whole=whole, streamed=streamed)
     file.seek(0)
     try:
-        with soundfile.SoundFile(file) as decoder:
+        with soundfile.SoundFile(calls := _Calls(file)) as decoder:
             if decoder.format not in (kind, f"{kind}EX"):
                 raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
             check_format(decoder.channels, decoder.samplerate)
@@ -120,8 +120,37 @@ def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, strea
             if frames <= 0:
                 raise CorruptDataError(f"this {kind} holds no frames")
             yield Sound(decoder, kind, lead, frames)
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, CorruptDataError) as error:
+        if calls.error is not None:
+            raise calls.error
+        if isinstance(error, CorruptDataError):
+            raise
         raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
+
+
+class _Calls:
+    """What libsndfile calls to read the file: out of these functions no error gets, so they keep it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._lost = file, False
+        self.error: Exception | None = None
+
+    def seek(self, offset: int, whence: int = 0) -> None:
+        try:
+            self._file.seek(offset, whence)
+            self._lost = False
+        except (ValueError, OSError):  # a broken header sent it before the start
+            self._lost = True
+
+    def tell(self) -> int:
+        return -1 if self._lost else self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+        except Exception as error:
+            self.error = error
+            return 0
 
 
 def _checked(
