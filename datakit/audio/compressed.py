@@ -122,7 +122,7 @@ def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, strea
             yield Sound(decoder, kind, lead, frames)
     except (soundfile.SoundFileError, CorruptDataError) as error:
         if calls.error is not None:
-            raise calls.error
+            raise calls.error from error
         if isinstance(error, CorruptDataError):
             raise
         raise CorruptDataError(f"broken {kind}: {_said(error)}") from error

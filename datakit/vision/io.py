@@ -93,7 +93,7 @@ def decoded(source: Source, turn: Callable[[ImageFile, int], T], max_pixels: int
     """What `turn` makes of the image and the EXIF orientation that is still to be undone; checks, limits and errors
     are those of `read_image`.
     """
-    with (opened(source, "an image") if probe.recorder is None else _opened_whole(source)) as (file, name), _quiet():
+    with opened(source, "an image") if probe.recorder is None else _opened_whole(source) as (file, name), _quiet():
         image, orientation = _open_image(file, name, verify=True)
         try:
             _check_pixels(image, max_pixels)

@@ -1,5 +1,6 @@
 """Damaged sound files: an error that names the file and the fault, at once, in bounded memory, and nothing runs."""
 
+import contextlib
 import io
 import json
 import struct
@@ -10,7 +11,6 @@ import types
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from test_audio_io import FRAMES, KINDS, RATE, mpeg_frames, sound, truth, without_xing, written
 
@@ -48,7 +48,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     floats[7001, 1], floats[9000, 0] = np.nan, np.inf
     huge = np.zeros((20, 1))
     huge[3] = 1e300
-    silence = soundfile_silence(10 * 3600)
+    silence = silent_flac(10_000)  # 10 hours
     noxing, _ = without_xing()
     places = mpeg_frames(noxing)
     vorbis = written("OGG", "VORBIS", sound(48_000))
@@ -111,24 +111,28 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "short.opus": (KINDS["OGG OPUS"][:-1], "truncated Ogg"),
         "half.opus": (KINDS["OGG OPUS"][: len(KINDS["OGG OPUS"]) // 2], "truncated Ogg"),
     }
-    for name, data in KINDS.items():
-        kind = name.split()[0].removesuffix("EX")
-        for share in (0.1, 0.5, 0.99):
-            files[f"{name} {share}"] = (
-                data[: int(len(data) * share)],
-                f"(truncated|broken) ({kind}|Ogg)|holds no frames",
-            )
-        files[f"{name} one short"] = (data[:-1], f"(truncated|broken) ({kind}|Ogg)")
     return files
 
 
-def soundfile_silence(seconds: int) -> bytes:
-    buffer = io.BytesIO()
-    block = np.zeros(16000 * 60, np.int16)
-    with soundfile.SoundFile(buffer, "w", 16000, 1, "PCM_16", format="FLAC") as file:
-        for _ in range(seconds // 60):
-            file.write(block)
-    return buffer.getvalue()
+def crc(data: bytes, polynomial: int, bits: int) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte << (bits - 8)
+        for _ in range(8):
+            value = value << 1 ^ (polynomial if value >> (bits - 1) & 1 else 0)
+    return value & (1 << bits) - 1
+
+
+def silent_flac(blocks: int, block: int = 57_600) -> bytes:
+    """Silence at 16 kHz, written down from RFC 9639: a frame of 57,600 samples takes 13 bytes."""
+    made = [struct.pack(">HH", block, block), bytes(6), (16000 << 12 | 15 << 4).to_bytes(4, "big")]
+    made = [b"fLaC\x80\0\0\x22", *made, (blocks * block).to_bytes(4, "big"), bytes(16)]
+    for number in range(blocks):
+        coded = chr(number).encode("utf-8", "surrogatepass")  # which FLAC numbers its frames by
+        head = b"\xff\xf8\x70\x08" + coded + struct.pack(">H", block - 1)
+        frame = head + bytes([crc(head, 0x107, 8)]) + bytes(3)
+        made.append(frame + struct.pack(">H", crc(frame, 0x18005, 16)))
+    return b"".join(made)
 
 
 HARNESS = """
@@ -199,6 +203,14 @@ class TestBadFiles:
     def test_no_process_no_socket_no_write(self, bad):
         assert {name for name, one in bad[2].items() if one["events"]} == {""}  # which shows that the hook sees writes
 
+    def test_the_silence_is_a_flac(self):
+        short = silent_flac(200)
+        expected = truth(short)
+        assert expected.shape == (200 * 57_600, 1)
+        assert not expected.any()
+        assert audio.load(short)[0].shape == (1, 200 * 57_600)
+        assert len(silent_flac(10_000)) < 200_000
+
     def test_streamed(self):
         wav, flac, vorbis = KINDS["WAV PCM_16"], KINDS["FLAC PCM_16"], KINDS["OGG VORBIS"]
         for length in (b"\0\0\0\0", b"\xff\xff\xff\xff"):
@@ -225,22 +237,22 @@ class TestBadFiles:
                 audio.load(KINDS[name], max_values=2 * frames - 1)
             assert audio.load(KINDS[name], frames=10, max_values=20)[0].shape == (2, 10)
 
+    @pytest.mark.parametrize("name", KINDS)
+    def test_cut_anywhere(self, name):
+        data, kind = KINDS[name], "Ogg" if name.startswith("OGG") else name.split()[0].removesuffix("EX")
+        for size in (40, 100, len(data) // 10, len(data) // 2, len(data) * 99 // 100, len(data) - 1):
+            with pytest.raises(CorruptDataError, match=f"^<bytes>: (truncated|broken) {kind}|holds no frames"):
+                audio.load(data[:size])
+
     @pytest.mark.parametrize("name", ["FLAC PCM_16", "OGG VORBIS", "OGG OPUS"])
     def test_a_flipped_bit_is_seen(self, name):
         data, rng = KINDS[name], np.random.default_rng(2)
-        whole = audio.load(data)[0]
-        for place in rng.integers(100, len(data), 60):
+        first = data.index(b"\xff\xf8") if name.startswith("FLAC") else 4  # metadata of a FLAC have no checksum
+        for place in rng.integers(first, len(data), 60):
             flipped = bytearray(data)
             flipped[place] ^= 1 << int(rng.integers(8))
-            try:
-                assert name.startswith("FLAC")  # of whose metadata not all is verified, nor used
-                assert torch.equal(audio.load(bytes(flipped))[0], whole)
-                assert place < 8192
-            except (CorruptDataError, AssertionError) as error:
-                assert isinstance(error, CorruptDataError) or not name.startswith("FLAC")
-                if not isinstance(error, CorruptDataError):
-                    with pytest.raises(CorruptDataError):
-                        audio.load(bytes(flipped))
+            with pytest.raises(CorruptDataError, match="^<bytes>: "):
+                audio.load(bytes(flipped))
 
 
 SMALL = sound(1500, 1)
@@ -279,14 +291,13 @@ def test_2000_mutations(name):
     for _ in range(2000):
         data = mutated(FUZZED[name], rng)
         start = time.perf_counter()
-        try:
+        with contextlib.suppress(CorruptDataError):  # any other error ends the test
+            refused += 1
             waveform, rate = audio.load(data)
+            refused -= 1
             assert waveform.numel()
             assert torch.isfinite(waveform).all()
             assert rate > 0
-        except CorruptDataError as error:
-            assert str(error).startswith("<bytes>: ")
-            refused += 1
         slowest = max(slowest, time.perf_counter() - start)
     assert refused > 400
     assert slowest < 5
@@ -302,8 +313,7 @@ class TestTorchcodec:
             with pytest.raises(DatakitError, match="<bytes>: M4A is read by torchcodec") as caught:
                 function(self.M4A)
             assert not isinstance(caught.value, CorruptDataError)
-            first, second = str(caught.value).splitlines()
-            assert second == 'pip install "datakit[codec]"'
+            assert str(caught.value).splitlines()[1:] == ['pip install "datakit[codec]"']
 
     @pytest.fixture
     def stub(self, monkeypatch):
