@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tarfile
 import wave
 import zipfile
 
@@ -131,6 +132,18 @@ class TestValues:
             np.testing.assert_allclose(waveform.T.numpy(), expected, rtol=0, atol=1e-7, err_msg=path.name)
             assert audio.info(path).frames == len(expected), path.name
             assert path.suffix in AUDIO_SUFFIXES
+
+    def test_a_real_utterance_in_flac(self, shared):
+        path = shared / "librispeech-one-utterance.tar.gz"
+        if not path.exists():
+            pytest.skip("the utterance of LibriSpeech is not among the real datasets")
+        with tarfile.open(path) as archive:
+            name = next(name for name in archive.getnames() if name.endswith(".flac"))
+            data = archive.extractfile(name).read()
+        waveform, rate = audio.load(data)
+        assert (waveform.shape, rate) == ((1, 186_560), 16000)
+        np.testing.assert_array_equal(waveform.numpy().T, truth(data))
+        assert torch.equal(audio.load(data, start=100_000, frames=16000)[0], waveform[:, 100_000:116_000])
 
     def test_real_wavs_of_a_corpus(self, shared):
         path = shared / "free-spoken-digit-dataset.zip"
