@@ -160,7 +160,7 @@ def _checked(
     if kind == "MP3":
         file.seek(0)
         data = file.read()
-        data, lead, frames = mpeg.prepared(data, mpeg.first_frame(data, at), whole=whole)
+        data, lead, frames = mpeg.prepared(data, at, whole=whole)
         return io.BytesIO(data), lead, frames
     if at or not isinstance(file, io.BufferedReader | io.BytesIO):  # a slow seek, or errors that a callback would lose
         file.seek(at)

@@ -75,13 +75,14 @@ def prepared(data: bytes, at: int, *, whole: bool) -> Mpeg:
 
     Args:
         data: an MP3 file.
-        at: where its first frame begins, behind tags.
+        at: where its first frame begins, behind tags; zeros in between are passed over.
         whole: hold the number of frames against the one in the file; else it is believed where there is one.
 
     Raises:
         CorruptDataError: with the offset, where the file ends within a frame, frames are unlike each other or do not
             follow each other, or are not as many as the Xing header says.
     """
+    at = len(data) - len(data[at:].lstrip(b"\0"))
     first = frame(data[at : at + 4])
     if first is None:
         raise CorruptDataError(f"broken MP3: no frame at byte {at:,}")
@@ -126,15 +127,6 @@ def count(data: bytes, at: int) -> int:
     if at != len(data):
         raise CorruptDataError(f"truncated MP3: ends at byte {len(data):,}, within the MPEG frame at byte {begin:,}")
     return found
-
-
-def first_frame(data: bytes, at: int) -> int:
-    """Where the first frame begins, from `at` on: the first header with another behind its frame, or the end there."""
-    for place in range(at, min(len(data), at + 2**16)):
-        found = frame(data[place : place + 4])
-        if found and (place + found.size >= len(data) or frame(data[place + found.size : place + found.size + 4])):
-            return place
-    return at
 
 
 def _said(data: bytes, at: int, first: Frame) -> tuple[int, int] | None:

@@ -93,6 +93,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "hidden silence.flac": (with_total(silence, 1000), "1,000 samples, the last frame ends at 576,000,000"),
         "cut.mp3": (mp3[: len(mp3) // 2], "truncated MP3: its header says .* bytes"),
         "cut between.mp3": (noxing[: places[10] + 7], f"truncated MP3: ends at byte .*within .* byte {places[10]:,}"),
+        "start.mp3": (b"\xff\xfb\xf0" + noxing[3:], "no frame at byte 0"),
         "gap.mp3": (
             noxing[: places[5]] + noxing[places[5] + 9 :],
             f"no MPEG frame at byte {places[5]:,}|no MPEG frame",
@@ -210,6 +211,15 @@ class TestBadFiles:
         assert not expected.any()
         assert audio.load(short)[0].shape == (1, 200 * 57_600)
         assert len(silent_flac(10_000)) < 200_000
+
+    def test_the_frame_that_is_not_finite_counts_from_the_start_of_the_file(self):
+        values = sound().astype(np.float32)
+        values[7001, 1] = np.nan
+        for format in ("WAV", "AIFF"):
+            data = written(format, "FLOAT", values)
+            with pytest.raises(CorruptDataError, match=r"nan in frame 7,001 of channel 1"):
+                audio.load(data, start=6990, frames=100)
+            assert audio.load(data, frames=7001)[0].isfinite().all()
 
     def test_streamed(self):
         wav, flac, vorbis = KINDS["WAV PCM_16"], KINDS["FLAC PCM_16"], KINDS["OGG VORBIS"]

@@ -175,7 +175,12 @@ class TestValues:
         expected = truth(data)
         size = bytes([0, 0, 2, 0])  # 7 bits a byte: 256
         tagged = b"ID3\4\0\0" + size + b"\xff\xfb" * 128
-        for before, behind in ((tagged, b""), (tagged * 2, b"TAG" + bytes(125)), (b"", b"APETAGEX" + bytes(24))):
+        for before, behind in (
+            (tagged, b""),
+            (tagged + bytes(700), b"\0" * 9),
+            (tagged * 2, b"TAG" + bytes(125)),
+            (b"", b"APETAGEX" + bytes(24)),
+        ):
             np.testing.assert_array_equal(audio.load(before + data + behind)[0].numpy().T, expected)
         np.testing.assert_array_equal(
             audio.load(tagged + KINDS["FLAC PCM_16"])[0].numpy().T, truth(KINDS["FLAC PCM_16"])
