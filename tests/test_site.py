@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import datakit
-from datakit import Columns, Dataset, Remote, catalog, transforms
+from datakit import Columns, Dataset, Remote, audio, catalog, transforms
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADS = {

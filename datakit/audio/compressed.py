@@ -29,7 +29,6 @@ _SIGNATURES = {
     "RF64": re.compile(rb"RF64....WAVE", re.DOTALL),
     "W64": re.compile(rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"),
 }
-_BAD_SEEK = 39  # of libsndfile
 
 
 class Sound(NamedTuple):
@@ -116,6 +115,7 @@ def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, strea
             if decoder.format not in (kind, f"{kind}EX"):
                 raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
             check_format(decoder.channels, decoder.samplerate)
+            decoder.seekable = lambda: False  # else `read` ends with a seek to where it is, as dear as any
             frames = decoder.frames if frames is None else frames
             if frames <= 0:
                 raise CorruptDataError(f"this {kind} holds no frames")
@@ -162,6 +162,8 @@ def _checked(
         data = file.read()
         data, lead, frames = mpeg.prepared(data, at, whole=whole)
         return io.BytesIO(data), lead, frames
+    if isinstance(file, io.FileIO):
+        file = io.BufferedReader(file)
     if at or not isinstance(file, io.BufferedReader | io.BytesIO):  # a slow seek, or errors that a callback would lose
         file.seek(at)
         file, size = io.BytesIO(file.read()), size - at
@@ -179,15 +181,8 @@ def _checked(
 
 def _decode(sound: Sound, start: int, values: Floats) -> int:
     """Fill `values`; how many frames there were."""
-    import soundfile
-
-    try:
-        sound.decoder.seek(sound.lead + start)
-        return len(sound.decoder.read(out=values)) if len(values) else 0
-    except soundfile.SoundFileError as error:
-        if getattr(error, "code", None) != _BAD_SEEK:  # which an end before the one in the header becomes
-            raise
-        raise CorruptDataError(f"truncated {sound.kind}: ends before its {sound.frames:,} frames") from error
+    sound.decoder.seek(sound.lead + start)  # also to 0: without a seek libsndfile reads an MP3 from elsewhere
+    return len(sound.decoder.read(out=values)) if len(values) else 0
 
 
 def _said(error: Any) -> str:

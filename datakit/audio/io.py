@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from datakit.errors import CorruptDataError, DatakitError
 from datakit.files.opening import Source, opened
 
 T = TypeVar("T")
-_SMALL = 2**17  # bytes that are read at once
+_SMALL, _LARGE = 2**17, 2**30  # bytes: up to the first all are read at once; one system call reads 2 GiB at most
 
 AUDIO_SUFFIXES: tuple[str, ...] = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".sph", ".wav")
 """Suffixes, lower case and with their dots, of the files that `load` reads; for scans of folders."""
@@ -141,9 +141,10 @@ def info(source: Source, *, streamed: bool = False) -> AudioInfo:
 
 def _with_file(source: Source, turn: Callable[[BinaryIO, int], T]) -> T:
     """What `turn` makes of the file and its size; every error of ours names the file."""
-    small = _small(source) if isinstance(source, str | os.PathLike) else None
-    if small is not None:
-        return _named(os.fspath(source), turn, io.BytesIO(small), len(small))  # type: ignore[arg-type]
+    lean = _lean(source) if isinstance(source, str | os.PathLike) else None
+    if lean is not None:
+        with lean[0]:
+            return _named(os.fspath(source), turn, *lean)  # type: ignore[arg-type]
     with opened(source, "a sound file") as (file, name):
         return _named(name, turn, file, file.seek(0, os.SEEK_END))
 
@@ -157,19 +158,25 @@ def _named(name: str, turn: Callable[[BinaryIO, int], T], file: BinaryIO, size: 
         raise type(error)(f"{name}: {error}") from error.__cause__
 
 
-def _small(path: str | os.PathLike[str]) -> bytes | None:
-    """The contents of a small file, for a third of what a Python file object costs; None of anything else."""
+def _lean(path: str | os.PathLike[str]) -> tuple[BinaryIO, int] | None:
+    """A regular file and its size, for a third of what `open` costs, a small one read at once; None of others."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe does not wait
     except OSError:
         return None
+    keep = False
     try:
         about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > _SMALL:
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGE:
             return None
-        return os.read(handle, _SMALL)
+        keep = about.st_size > _SMALL
+        if keep:
+            return cast(BinaryIO, io.FileIO(handle)), about.st_size
+        data = os.read(handle, _SMALL)
+        return io.BytesIO(data), len(data)
     finally:
-        os.close(handle)
+        if not keep:
+            os.close(handle)
 
 
 def _wav_header(file: BinaryIO, size: int, streamed: bool) -> wav.Wav | None:
