@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from datakit import collate, errors, testing, transforms, vision
+    from datakit import audio, collate, errors, testing, transforms, vision
     from datakit.catalog import find, names
     from datakit.columns import Columns
     from datakit.dataset import Dataset
@@ -36,7 +36,7 @@ _HOME = {
     "read_table": "tables",
     "show": "report.show",
 }
-_MODULES = ("collate", "errors", "testing", "transforms", "vision")
+_MODULES = ("audio", "collate", "errors", "testing", "transforms", "vision")
 
 __all__ = [
     "Columns",
@@ -48,6 +48,7 @@ __all__ = [
     "Mapped",
     "Remote",
     "Subset",
+    "audio",
     "collate",
     "ensure",
     "errors",

@@ -8,6 +8,7 @@ import time
 import pytest
 
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib", "PIL", "jinja2", "skimage", "datasets", "requests"}
+HEAVY |= {"torchaudio", "soundfile", "kaldi_io"}
 LIMIT = 0.3  # seconds
 
 

@@ -15,7 +15,7 @@ LAYERS = [
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},
-    {"vision", "delivery"},
+    {"vision", "audio", "delivery"},
     {"loader", "passes"},
     {"testing", "targets"},
     {"inspection", "bench"},
@@ -24,7 +24,13 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FORBIDDEN = {("dataset", "transforms"), ("vision", "transforms"), ("collate", "dataset"), ("transforms", "dataset")}
+FORBIDDEN = {
+    ("dataset", "transforms"),
+    ("vision", "transforms"),
+    ("audio", "transforms"),
+    ("collate", "dataset"),
+    ("transforms", "dataset"),
+}
 
 
 def imports(path):
@@ -59,8 +65,8 @@ def test_no_module_is_longer_than_400_lines():
 
 def test_public_names():
     assert set(datakit.__all__) == {
-        "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset", "collate",
-        "ensure", "errors", "find", "names", "read_table", "show", "testing", "transforms", "vision",
+        "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset", "audio",
+        "collate", "ensure", "errors", "find", "names", "read_table", "show", "testing", "transforms", "vision",
     }  # fmt: skip
     for name in datakit.__all__:
         assert getattr(datakit, name).__doc__, f"{name} has no docstring"

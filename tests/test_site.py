@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import datakit
-from datakit import Columns, Dataset, Remote, catalog, transforms
+from datakit import Columns, Dataset, Remote, audio, catalog, transforms
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADS = {
@@ -137,9 +137,10 @@ def test_markup_is_rendered(pages):
 
 def test_every_public_name_is_in_the_reference(pages):
     anchors = set().union(*(page.anchors for page in pages.values()))
-    modules = {"collate", "errors", "testing", "transforms", "vision"}
+    modules = {"audio", "collate", "errors", "testing", "transforms", "vision"}
     names = {f"datakit.{name}" for name in set(datakit.__all__) - modules}
     names |= {f"datakit.transforms.{name}" for name in transforms.__all__}
+    names |= {f"datakit.audio.{name}" for name in audio.__all__}
     names |= {
         f"datakit.errors.{name}"
         for name, item in vars(datakit.errors).items()

@@ -9,11 +9,11 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from datakit import probe
 from datakit.errors import CorruptDataError, UnknownNameError
-from datakit.files.opening import open_regular
+from datakit.files.opening import Source, opened
 from datakit.pixels import PixelMode, Pixels, exif_orientation, to_array
 from datakit.vision import png
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 T = TypeVar("T")
-Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
 
 IMAGE_SUFFIXES: tuple[str, ...] = (
     *(".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm"),
@@ -94,8 +93,7 @@ def decoded(source: Source, turn: Callable[[ImageFile, int], T], max_pixels: int
     """What `turn` makes of the image and the EXIF orientation that is still to be undone; checks, limits and errors
     are those of `read_image`.
     """
-    opened = _opened if probe.recorder is None else _opened_whole
-    with opened(source) as (file, name), _quiet():
+    with opened(source, "an image") if probe.recorder is None else _opened_whole(source) as (file, name), _quiet():
         image, orientation = _open_image(file, name, verify=True)
         try:
             _check_pixels(image, max_pixels)
@@ -132,30 +130,14 @@ def image_size(source: Source) -> tuple[int, int]:
         >>> image_size("wide.png")
         (20, 30)
     """
-    with _opened(source) as (file, name), _quiet():
+    with opened(source, "an image") as (file, name), _quiet():
         image, orientation = _open_image(file, name, verify=False)
         return (image.width, image.height) if orientation >= 5 else (image.height, image.width)
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
-    if isinstance(source, bytes):
-        yield io.BytesIO(source), "<bytes>"
-    elif isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        with open_regular(name, "an image") as file:
-            yield file, name
-    elif hasattr(source, "read"):
-        called = getattr(source, "name", None)
-        file = source if source.seekable() else io.BytesIO(source.read())
-        yield file, called if isinstance(called, str) else "<file>"
-    else:
-        raise TypeError(f"source is a path, bytes or a binary file object, not {type(source).__name__}")
-
-
-@contextlib.contextmanager
 def _opened_whole(source: Source) -> Iterator[tuple[BinaryIO, str]]:
-    """As `_opened`, with the file read into memory at once, so that reading and decoding can be told apart.
+    """As `opened`, with the file read into memory at once, so that reading and decoding can be told apart.
 
     Only while `probe` records. Ordinarily Pillow reads block by block between decoding; the bytes are the same, also
     their number for every whole image, and the cost of either way differs by less than can be seen in a pass.
@@ -163,7 +145,7 @@ def _opened_whole(source: Source) -> Iterator[tuple[BinaryIO, str]]:
     if isinstance(source, bytes):
         yield io.BytesIO(source), "<bytes>"
         return
-    with probe.stage("read"), _opened(source) as (file, name):
+    with probe.stage("read"), opened(source, "an image") as (file, name):
         file.seek(0)
         whole = io.BytesIO(file.read())
     yield whole, name
