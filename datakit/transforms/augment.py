@@ -76,8 +76,8 @@ class PitchShift(Random):
     """Raise or lower the pitch and keep the length, by the phase vocoder of `torchaudio.functional.pitch_shift`.
 
     torchaudio resamples from int(rate × 2^(steps / 12)) Hz to the rate. These have no common divisor as a rule: one
-    second at 16 kHz then needs a kernel of 1 GiB. Only the ratio matters, so the shift is here made a fraction of numbers
-    up to 512, within 2 cents of the one asked for: a kernel of 1 MiB. `sample_rate` is not asked.
+    second at 16 kHz then needs a kernel of 1 GiB. Only the ratio matters, so here it is a fraction with a
+    denominator up to 512, within 2 cents of the one asked for: 4 MiB at most. The sample's rate is not asked.
 
     Args:
         steps: semitones, or (low, high) to draw from; negative is lower. Within 24 of 0.

@@ -226,7 +226,7 @@ def _sounds(name: str, given: Any) -> Any:
 def _checked(name: str, index: int, sound: Any) -> torch.Tensor:
     waveform = waveform_of({"waveform": sound}, f"{name}: sound {index}")
     if not bool(waveform.any()):
-        raise ValueError(f"{name}: sound {index}, {tuple(waveform.shape)}, is silent")
+        raise ValueError(f"{name} needs sounds that are not silent, got silence as sound {index}, {tuple(sound.shape)}")
     return waveform
 
 

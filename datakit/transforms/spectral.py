@@ -121,13 +121,14 @@ class GriffinLim(Frames, Random):
         n_iter: iterations.
         power: exponent of the spectrogram.
         momentum: in [0, 1); 0 is the algorithm of Griffin and Lim (1984).
-        length: steps of the waveform; (T - 1) × hop by default.
+        length: steps of the waveform; (T - 1) × hop by default, and up to hop - 1 more have these frames too.
         rand_init: begin with phases drawn from the sample's generator instead of zeros. (torchaudio draws real and
             imaginary part evenly from [0, 1): phases of the first quadrant, magnitudes not of 1.)
         keep: leave the spectrogram in the sample.
 
     Raises:
-        ValueError: for a spectrogram with another number of bins.
+        ValueError: for a spectrogram with another number of bins, or of fewer frames than one window has steps for,
+            and for a length that has another number of frames.
 
     Examples:
         >>> import torch
@@ -166,10 +167,21 @@ class GriffinLim(Frames, Random):
             raise ValueError(
                 f"{self} needs {self.n_fft // 2 + 1} bins, n_fft // 2 + 1, got a spectrogram {tuple(spectrogram.shape)}"
             )
+        self._check_length(spectrogram.shape[2])
         own = {key: getattr(self, key) for key in ("n_iter", "power", "momentum", "length", "rand_init")}
         with seeded(None if params is None else np.random.default_rng(params)):
             made = run("GriffinLim", spectrogram, **self.frames(), **own)
         return replaced(sample, "spectrogram", "waveform", made, keep=self.keep)
+
+    def _check_length(self, frames: int) -> None:
+        steps = (frames - 1) * self.hop if self.length is None else self.length
+        if steps // self.hop + 1 != frames:
+            raise ValueError(
+                f"{self} needs a length of {frames} frames, {(frames - 1) * self.hop} to {frames * self.hop - 1} steps, "
+                f"got length={self.length}"
+            )
+        if steps <= self.n_fft // 2:
+            raise ValueError(f"{self} needs more than {self.n_fft // 2} steps, got {frames} frames of {steps} steps")
 
 
 @dataclass(frozen=True, repr=False)
