@@ -177,8 +177,8 @@ class GriffinLim(Frames, Random):
         steps = (frames - 1) * self.hop if self.length is None else self.length
         if steps // self.hop + 1 != frames:
             raise ValueError(
-                f"{self} needs a length of {frames} frames, {(frames - 1) * self.hop} to {frames * self.hop - 1} steps, "
-                f"got length={self.length}"
+                f"{self} needs a length of {frames} frames, that is {(frames - 1) * self.hop} to "
+                f"{frames * self.hop - 1} steps, got length={self.length}"
             )
         if steps <= self.n_fft // 2:
             raise ValueError(f"{self} needs more than {self.n_fft // 2} steps, got {frames} frames of {steps} steps")

@@ -216,7 +216,8 @@ def chain():
         T.AddNoise(Mapped([{"waveform": noise(1, 8000), "sample_rate": RATE}], transform=T.RandomClip(4000)), 15.0),
         T.Reverb([sound(1, 200), sound(1, 500, seed=3)], p=0.7), T.Dither(), T.Dither("RPDF", as_torchaudio=True),
         T.Spectrogram(128, power=None, keep=True), T.TimeStretch((0.8, 1.2), hop_length=64), Magnitude(),
-        T.FrequencyMasking(20, iid_masks=True), T.TimeMasking(20, p=0.5), T.GriffinLim(128, n_iter=2, power=1.0, keep=True),
+        T.FrequencyMasking(20, iid_masks=True), T.TimeMasking(20, p=0.5),
+        T.GriffinLim(128, n_iter=2, power=1.0, keep=True),
         T.MelScale(20), T.TimeMasking(5, value=None),
     ])  # fmt: skip
 
@@ -261,7 +262,8 @@ def test_no_draw_touches_a_global_generator():
 def test_the_last_bits_do_not_depend_on_the_number_of_threads(one_thread):
     steps = [
         T.Resample(8000), T.LowPass(900.0), T.Equalizer(500.0, 2.0), T.AddNoise("pink", 3.0), T.Reverb(sound(1, 5000)),
-        T.PitchShift(3.0), T.SpeedPerturb((0.9,)), T.MFCC(20, mel=T.MelSpectrogram(n_mels=64)), T.MelSpectrogram(n_mels=64),
+        T.PitchShift(3.0), T.SpeedPerturb((0.9,)), T.MFCC(20, mel=T.MelSpectrogram(n_mels=64)),
+        T.MelSpectrogram(n_mels=64),
         T.Compose([T.Spectrogram(), T.TimeMasking(9, value=None), T.GriffinLim(n_iter=2)]), T.Mono(), T.Dither(),
         T.Compose([T.Spectrogram(power=None), T.TimeStretch(1.1)]),
     ]  # fmt: skip
@@ -279,7 +281,8 @@ def test_a_real_sentence_goes_through_a_training_chain(shared):
     speech = speech_of(shared)
     train = T.Compose([
         T.Resample(RATE), T.SpeedPerturb(), T.AddNoise("pink", (5.0, 20.0)), T.PeakNormalize(0.9),
-        T.MelSpectrogram(n_fft=512, win_length=400, hop_length=160, n_mels=80), T.AmplitudeToDB(top_db=80.0), T.Features(),
+        T.MelSpectrogram(n_fft=512, win_length=400, hop_length=160, n_mels=80), T.AmplitudeToDB(top_db=80.0),
+        T.Features(),
         T.FrequencyMasking(27, value=None), T.TimeMasking(100, value=None, p=0.2),
     ])  # fmt: skip
     out = train({**speech, "text": "x"}, np.random.default_rng(0))

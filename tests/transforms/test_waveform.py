@@ -162,7 +162,8 @@ def test_filters_equal_torchaudio(torchaudio, ours, name, arguments):
 
 
 @pytest.mark.parametrize(("ours", "frequency", "db"), [
-    (T.LowPass(1000.0), 1000.0, -3.01), (T.HighPass(1000.0), 1000.0, -3.01), (T.Equalizer(1000.0, db=-9.0), 1000.0, -9.0),
+    (T.LowPass(1000.0), 1000.0, -3.01), (T.HighPass(1000.0), 1000.0, -3.01),
+    (T.Equalizer(1000.0, db=-9.0), 1000.0, -9.0),
     (T.LowPass(1000.0), 50.0, 0.0), (T.HighPass(1000.0), 6000.0, 0.0),
 ])  # fmt: skip
 def test_filters_do_in_db_at_their_frequency_what_they_say(ours, frequency, db):
@@ -218,22 +219,26 @@ def test_a_length_that_would_no_longer_hold_is_said(transform):
 
 
 @pytest.mark.parametrize("wrong", [
-    lambda: T.Resample(0), lambda: T.Resample(8000.5), lambda: T.Resample(8000, rolloff=1.5), lambda: T.Resample(8, method="x"),
+    lambda: T.Resample(0), lambda: T.Resample(8000.5), lambda: T.Resample(8000, rolloff=1.5),
+    lambda: T.Resample(8, method="x"),
     lambda: T.FixLength(0), lambda: T.RandomClip(-3), lambda: T.RandomClip(2.0), lambda: T.Gain(math.nan),
     lambda: T.Gain((3.0, 1.0)), lambda: T.PeakNormalize(0), lambda: T.PeakNormalize(2.0), lambda: T.MuLawEncoding(1),
     lambda: T.MuLawDecoding(0), lambda: T.LowPass(0.0), lambda: T.HighPass(10.0, q=0), lambda: T.Equalizer(-1.0, 3.0),
     lambda: T.Equalizer(1.0, math.inf), lambda: T.SpeedPerturb(()), lambda: T.SpeedPerturb((0.0,)),
     lambda: T.PitchShift(30.0), lambda: T.PitchShift((2.0, 1.0)), lambda: T.PitchShift(1.0, p=2),
     lambda: T.AddNoise("brown", 10.0), lambda: T.AddNoise([], 10.0), lambda: T.AddNoise(torch.zeros(1, 9), 10.0),
-    lambda: T.AddNoise("white", math.nan), lambda: T.AddNoise("white", 3.0, p=-1), lambda: T.AddNoise(torch.ones(9), 10.0),
+    lambda: T.AddNoise("white", math.nan), lambda: T.AddNoise("white", 3.0, p=-1),
+    lambda: T.AddNoise(torch.ones(9), 10.0),
     lambda: T.Reverb([]), lambda: T.Reverb(torch.zeros(1, 5)), lambda: T.Reverb(torch.ones(1, 2), p=2),
     lambda: T.Dither("x"), lambda: T.Dither(noise_shaping=True),
     lambda: T.Spectrogram(0), lambda: T.Spectrogram(1), lambda: T.Spectrogram(400, win_length=500),
     lambda: T.Spectrogram(pad=-1), lambda: T.Spectrogram(window="flat"), lambda: T.Spectrogram(power=0.0),
     lambda: T.Spectrogram(pad_mode="x"), lambda: T.Spectrogram(normalized="x"), lambda: T.MelSpectrogram(n_mels=0),
     lambda: T.MelSpectrogram(f_min=10.0, f_max=5.0), lambda: T.MelScale(norm="x"), lambda: T.MelScale(mel_scale="x"),
-    lambda: T.MFCC(41, mel=T.MelSpectrogram(n_mels=40)), lambda: T.AmplitudeToDB("db"), lambda: T.AmplitudeToDB(top_db=-1.0),
-    lambda: T.ComputeDeltas(2), lambda: T.ComputeDeltas(mode="x"), lambda: T.TimeStretch(0.0), lambda: T.TimeStretch((0.0, 2.0)),
+    lambda: T.MFCC(41, mel=T.MelSpectrogram(n_mels=40)), lambda: T.AmplitudeToDB("db"),
+    lambda: T.AmplitudeToDB(top_db=-1.0),
+    lambda: T.ComputeDeltas(2), lambda: T.ComputeDeltas(mode="x"), lambda: T.TimeStretch(0.0),
+    lambda: T.TimeStretch((0.0, 2.0)),
     lambda: T.GriffinLim(momentum=1.0), lambda: T.GriffinLim(n_iter=0), lambda: T.FrequencyMasking(0),
     lambda: T.TimeMasking(10, p=1.5),
 ])  # fmt: skip
@@ -257,7 +262,8 @@ ALL = [
     T.Spectrogram(), T.Spectrogram(128, window="hamming", power=None, keep=True), T.MelSpectrogram(n_mels=20),
     T.MFCC(13, mel=T.MelSpectrogram(n_mels=20)),
     T.Compose([T.Spectrogram(), T.MelScale(20), T.AmplitudeToDB(top_db=80.0), T.ComputeDeltas(append=True)]),
-    T.Compose([T.Spectrogram(power=None), T.TimeStretch((0.8, 1.2))]), T.Compose([T.Spectrogram(), T.GriffinLim(n_iter=2)]),
+    T.Compose([T.Spectrogram(power=None), T.TimeStretch((0.8, 1.2))]),
+    T.Compose([T.Spectrogram(), T.GriffinLim(n_iter=2)]),
     T.Compose([T.Spectrogram(), T.FrequencyMasking(50, iid_masks=True), T.TimeMasking(5, value=None)]),
     T.Compose([T.Mono(), T.Spectrogram(), T.Features(), T.TimeMasking(5, p=0.3), T.FrequencyMasking(9)]),
 ]  # fmt: skip
