@@ -187,7 +187,7 @@ class Dither(Random):
         return first + rng.random(shape, np.float32) - np.float32(0.5) if self.density == "TPDF" else first
 
     def _as_torchaudio(self, waveform: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        if self.density == "GPDF" and len(waveform) < 2:
-            raise ValueError(f"{self} needs several channels, got a waveform {tuple(waveform.shape)}")
+        if self.density == "GPDF" and 1 in waveform.shape:
+            raise ValueError(f"{self} needs several channels and steps, got a waveform {tuple(waveform.shape)}")
         with seeded(rng):
             return functional("dither", waveform.clone(), self.density, self.noise_shaping)

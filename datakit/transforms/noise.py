@@ -16,8 +16,8 @@ from datakit.transforms.base import Random, check_probability
 from datakit.transforms.sound import Range, as_range, drawn, functional, replaced, waveform_of
 
 
-class Sounds(tuple[torch.Tensor, ...]):
-    """Waveforms (C, T) that compare by value and print by their number."""
+class Sounds(tuple[Any, ...]):
+    """Waveforms (C, T), or samples that have one, which compare by value and print by their number."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sounds) and same(tuple(self), tuple(other))
@@ -26,7 +26,7 @@ class Sounds(tuple[torch.Tensor, ...]):
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(tuple(tuple(sound.shape) for sound in self))
+        return hash((Sounds, len(self)))
 
     def __repr__(self) -> str:
         return f"[{len(self)} sound{'s' * (len(self) != 1)}]"
@@ -61,18 +61,19 @@ class _WithSounds(Random):
     def _sound(self, source: Any, params: _Drawn, sample: Sample) -> torch.Tensor:
         """The waveform that was drawn, with channels and rate that fit those of the sample."""
         if isinstance(source, Sounds):
-            return source[params.which]
-        with seeded(np.random.default_rng(params.seed)):  # a dataset may have random transforms of its own
             item = source[params.which]
-        if isinstance(item, dict):
-            rates = (item.get("sample_rate"), sample.get("sample_rate"))
-            if rates[0] != rates[1]:
-                raise ValueError(
-                    f"{self}: sound {params.which} has {rates[0]} Hz, the sample {rates[1]} Hz; Resample brings both "
-                    "to one rate"
-                )
-            return waveform_of(item, f"{self}: sound {params.which}")
-        return _checked(type(self).__name__, params.which, item)
+        else:
+            with seeded(np.random.default_rng(params.seed)):  # a dataset may have random transforms of its own
+                item = source[params.which]
+            _check_sound(type(self).__name__, params.which, item)
+        if not isinstance(item, dict):
+            return item  # type: ignore[no-any-return]
+        rates = (item.get("sample_rate"), sample.get("sample_rate"))
+        if rates[0] != rates[1]:
+            raise ValueError(
+                f"{self}: sound {params.which} has {rates[0]} Hz, the sample {rates[1]} Hz; Resample brings both to one"
+            )
+        return item["waveform"]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,8 +199,6 @@ class Reverb(_WithSounds):
                 f"{self}: response {tuple(response.shape)} does not fit a waveform {tuple(waveform.shape)}"
             )
         energy = torch.linalg.vector_norm(response)
-        if not energy > 0:
-            raise ValueError(f"{self}: response {params.which} is silent")
         direct = int(response.abs().amax(0).argmax())
         full = functional("fftconvolve", waveform, response / energy)
         new = full[:, direct:] if self.tail else full[:, direct : direct + waveform.shape[1]]
@@ -219,15 +218,20 @@ def _sounds(name: str, given: Any) -> Any:
         raise TypeError(f"{name} needs a waveform, a list of them or a dataset, got {type(given).__name__}")
     if len(given) == 0:
         raise ValueError(f"{name} needs one sound at least, got an empty {type(given).__name__}")
-    is_list = isinstance(given, list | tuple) and not isinstance(given[0], dict)
-    return Sounds(_checked(name, index, sound) for index, sound in enumerate(given)) if is_list else given
+    if not isinstance(given, list | tuple):
+        return given
+    for index, sound in enumerate(given):
+        _check_sound(name, index, sound)
+    return Sounds(given)
 
 
-def _checked(name: str, index: int, sound: Any) -> torch.Tensor:
-    waveform = waveform_of({"waveform": sound}, f"{name}: sound {index}")
+def _check_sound(name: str, index: int, sound: Any) -> None:
+    sample = sound if isinstance(sound, dict) else {"waveform": sound}
+    waveform = waveform_of(sample, f"{name}: sound {index}")
     if not bool(waveform.any()):
-        raise ValueError(f"{name} needs sounds that are not silent, got silence as sound {index}, {tuple(sound.shape)}")
-    return waveform
+        raise ValueError(
+            f"{name} needs sounds that are not silent, got silence as sound {index}, {tuple(waveform.shape)}"
+        )
 
 
 def _pink(white: np.ndarray) -> np.ndarray:

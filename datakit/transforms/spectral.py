@@ -10,7 +10,7 @@ import torch
 from datakit.foreign import seeded
 from datakit.sample import Sample
 from datakit.transforms.base import Random, Shown
-from datakit.transforms.frames import PADDINGS, Frames, Padding, Window
+from datakit.transforms.frames import PADDINGS, WINDOWS, Frames, Padding, Window
 from datakit.transforms.sound import (
     Range,
     as_range,
@@ -127,8 +127,8 @@ class GriffinLim(Frames, Random):
         keep: leave the spectrogram in the sample.
 
     Raises:
-        ValueError: for a spectrogram with another number of bins, or of fewer frames than one window has steps for,
-            and for a length that has another number of frames.
+        ValueError: for windows that do not overlap; for a spectrogram with another number of bins, or shorter than one
+            window; for a length that has another number of frames.
 
     Examples:
         >>> import torch
@@ -151,6 +151,7 @@ class GriffinLim(Frames, Random):
 
     def __post_init__(self) -> None:
         self.check_frames()
+        self._check_overlap()
         check_whole("GriffinLim", n_iter=self.n_iter, length=self.length)
         check_positive("GriffinLim", power=self.power)
         if not 0 <= self.momentum < 1:
@@ -172,6 +173,16 @@ class GriffinLim(Frames, Random):
         with seeded(None if params is None else np.random.default_rng(params)):
             made = run("GriffinLim", spectrogram, **self.frames(), **own)
         return replaced(sample, "spectrogram", "waveform", made, keep=self.keep)
+
+    def _check_overlap(self) -> None:
+        """Steps on which no window has any weight cannot be had back."""
+        weights = WINDOWS[self.window](self.win_length or self.n_fft).square()
+        weights = torch.nn.functional.pad(weights, (0, -len(weights) % self.hop))
+        if weights.view(-1, self.hop).sum(0).min() < 1e-10:
+            raise ValueError(
+                f"GriffinLim needs windows that overlap, got {self.window!r} windows of "
+                f"{self.win_length or self.n_fft} steps, {self.hop} apart"
+            )
 
     def _check_length(self, frames: int) -> None:
         steps = (frames - 1) * self.hop if self.length is None else self.length

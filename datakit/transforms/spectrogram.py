@@ -206,7 +206,7 @@ def _check_bands(mel: MelSpectrogram | MelScale) -> None:
 def rate_of_bands(mel: MelSpectrogram | MelScale, sample: Sample) -> int:
     """The sampling rate of a sample, Hz; raises ValueError where the bands lie above half of it."""
     rate = rate_of(sample, mel)
-    if mel.f_min >= rate / 2 or (mel.f_max or 0) > rate / 2:
+    if mel.f_min >= rate // 2 or (mel.f_max or 0) > rate / 2:
         raise ValueError(
             f"{mel} needs bands below half the sampling rate, got f_min={mel.f_min}, f_max={mel.f_max} Hz at {rate} Hz"
         )

@@ -229,7 +229,8 @@ def test_a_length_that_would_no_longer_hold_is_said(transform):
     lambda: T.AddNoise("brown", 10.0), lambda: T.AddNoise([], 10.0), lambda: T.AddNoise(torch.zeros(1, 9), 10.0),
     lambda: T.AddNoise("white", math.nan), lambda: T.AddNoise("white", 3.0, p=-1),
     lambda: T.AddNoise(torch.ones(9), 10.0),
-    lambda: T.Reverb([]), lambda: T.Reverb(torch.zeros(1, 5)), lambda: T.Reverb(torch.ones(1, 2), p=2),
+    lambda: T.Reverb([]), lambda: T.Reverb([{"waveform": torch.zeros(1, 5)}]),
+    lambda: T.Reverb(torch.zeros(1, 5)), lambda: T.Reverb(torch.ones(1, 2), p=2),
     lambda: T.Dither("x"), lambda: T.Dither(noise_shaping=True),
     lambda: T.Spectrogram(0), lambda: T.Spectrogram(1), lambda: T.Spectrogram(400, win_length=500),
     lambda: T.Spectrogram(pad=-1), lambda: T.Spectrogram(window="flat"), lambda: T.Spectrogram(power=0.0),
@@ -239,7 +240,9 @@ def test_a_length_that_would_no_longer_hold_is_said(transform):
     lambda: T.AmplitudeToDB(top_db=-1.0),
     lambda: T.ComputeDeltas(2), lambda: T.ComputeDeltas(mode="x"), lambda: T.TimeStretch(0.0),
     lambda: T.TimeStretch((0.0, 2.0)),
-    lambda: T.GriffinLim(momentum=1.0), lambda: T.GriffinLim(n_iter=0), lambda: T.FrequencyMasking(0),
+    lambda: T.GriffinLim(momentum=1.0), lambda: T.GriffinLim(n_iter=0),
+    lambda: T.GriffinLim(400, hop_length=400),
+    lambda: T.GriffinLim(400, win_length=100, hop_length=101), lambda: T.FrequencyMasking(0),
     lambda: T.TimeMasking(10, p=1.5),
 ])  # fmt: skip
 def test_impossible_values_are_refused_at_once_and_named(wrong):
@@ -300,4 +303,7 @@ def test_other_sounds_are_another_transform():
     assert T.AddNoise([one], 3.0) == T.AddNoise([one.clone()], 3.0)
     assert T.AddNoise([one], 3.0) != T.AddNoise([other], 3.0)
     assert T.Reverb(one) != T.Reverb(other)
+    samples = [{"waveform": one, "sample_rate": rate} for rate in (8000, RATE)]
+    assert T.Reverb(samples[:1]) != T.Reverb(samples[1:])
+    assert hash(T.Reverb(samples)) == hash(T.Reverb(list(samples)))
     assert dataclasses.replace(T.Reverb(one), p=0.5) != T.Reverb(one)
