@@ -67,7 +67,7 @@ class SpeedPerturb(Random):
             raise ValueError(f"{self} cannot slow {rate} Hz down by {params}: less than 1 Hz is left")
         check_kernel(self, int(rate * params), rate)
         with one_thread():
-            new, _ = module("Speed", waveform.device, orig_freq=rate, factor=params)(waveform.contiguous())
+            new, _ = module("Speed", waveform.device, orig_freq=rate, factor=params)(waveform)
         return replaced(sample, "waveform", "waveform", new)
 
 

@@ -73,7 +73,7 @@ class Resample(Shown):
         check_kernel(self, rate, self.rate, self.lowpass_filter_width, self.rolloff)
         new = run(
             "Resample",
-            waveform.contiguous(),  # torchaudio takes a view of it
+            waveform,
             orig_freq=rate,
             new_freq=self.rate,
             resampling_method=self.method,

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,6 +147,12 @@ def test_mu_law_says_what_it_cannot_code():
         T.MuLawDecoding(16)({"codes": torch.tensor([[3, 16]])})
     with pytest.raises(ValueError, match=r"got torch.float32 \(1, 2\)"):
         T.MuLawDecoding()({"codes": torch.zeros(1, 2)})
+
+
+def test_torchaudio_is_imported_when_it_is_used():
+    code = "import sys, datakit.transforms; print(sorted({'torchaudio', 'scipy', 'soundfile'} & sys.modules.keys()))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 FILTERS = [
