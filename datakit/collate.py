@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch.utils.data import get_worker_info
 
 from datakit.errors import CollateError
-from datakit.sample import SEQUENCES, Sample, per_object
+from datakit.sample import SEQUENCES, TIME_LAST, Sample, per_object
 
 
 def stack(samples: Sequence[Any]) -> Any:
@@ -37,11 +37,13 @@ def stack(samples: Sequence[Any]) -> Any:
 def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
     """As `stack`, with tensors of different lengths padded at their end by `value`.
 
-    The batch gets `length` (B,) `int64`, unless the samples have it: the valid steps of the first of `waveform` (last
-    axis), `features` and `tokens` (first axis) that is there.
+    The batch gets `length` (B,) `int64`, unless the samples have it: the valid steps of the first of `waveform`,
+    `codes`, `spectrogram` (last axis), `features` and `tokens` (first axis) that is there. Those of a further one of
+    them come as `spectrogram_length`, `features_length` and so on. Of these keys the time axis alone is padded: sounds
+    of one and of two channels do not become a batch.
 
     Raises:
-        CollateError: where the number of axes or the dtypes differ.
+        CollateError: where the number of axes, the dtypes, or the other axes of a sequence differ.
 
     Examples:
         >>> import torch
@@ -51,11 +53,29 @@ def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
         ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
     batch: Sample = _collate(samples, lambda values, where: _pad_values(values, value))
-    main = next((key for key in SEQUENCES if isinstance(batch, dict) and key in batch), None)
-    if main is not None and "length" not in batch:
-        axis = -1 if main == "waveform" else 0
-        batch["length"] = torch.tensor([len(_tensor(sample[main]).movedim(axis, 0)) for sample in samples])
+    keys = SEQUENCES if isinstance(batch, dict) else ()
+    present = [key for key in keys if isinstance(batch.get(key), torch.Tensor) and batch[key].ndim > 1]
+    for place, key in enumerate(present):
+        _check_other_axes(samples, key)
+        batch.setdefault(f"{key}_length" if place else "length", _steps(samples, key))
     return batch
+
+
+def _steps(samples: Sequence[Sample], key: str) -> torch.Tensor:
+    axis = -1 if key in TIME_LAST else 0
+    return torch.tensor([_tensor(sample[key]).shape[axis] for sample in samples])
+
+
+def _check_other_axes(samples: Sequence[Sample], key: str) -> None:
+    """Raise CollateError where samples differ in another axis than time, such as the number of channels."""
+    shapes = [tuple(_tensor(sample[key]).shape) for sample in samples]
+    others = [shape[:-1] if key in TIME_LAST else shape[1:] for shape in shapes]
+    for place, other in enumerate(others):
+        if other != others[0]:
+            raise CollateError(
+                f"key {key!r} cannot be put into one batch: {_who(samples[0], 0)} has {shapes[0]}, "
+                f"{_who(samples[place], place)} has {shapes[place]}; only the time axis is padded"
+            )
 
 
 def detection(samples: Sequence[Sample]) -> tuple[list[torch.Tensor], list[dict[str, Any]]]:

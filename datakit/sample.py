@@ -16,7 +16,9 @@ A dataset may add keys of its own. It never gives one of these another meaning:
 | `object_…` | (N, …), anything else that belongs to an object: a name that begins with `object_` says so |
 | `image_id` | `int` |
 | `waveform` | `float32` tensor (C, T) in [-1, 1] |
-| `sample_rate` | `int`, Hz |
+| `sample_rate` | `int`, Hz, of the waveform, or of the sound that a spectrogram was made of |
+| `codes` | `int64` (C, T), a waveform in codes of mu-law |
+| `spectrogram` | `float32` (C, F, T): F bins, mel bands or coefficients, T frames; `complex64` with phases |
 | `features` | `float32` (T, F) |
 | `text` | `str` |
 | `tokens` | `int64` (T,) |
@@ -43,8 +45,11 @@ PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd", "keypoints", "score
 SPATIAL = ("image", "landmarks", "boxes", "masks", "keypoints")
 """Keys that move when the image is cropped, scaled or flipped."""
 
-SEQUENCES = ("waveform", "features", "tokens")
-"""Keys of variable length; the time axis is the last of `waveform` and the first of the others."""
+SEQUENCES = ("waveform", "codes", "spectrogram", "features", "tokens")
+"""Keys of variable length."""
+
+TIME_LAST = ("waveform", "codes", "spectrogram")
+"""Those of `SEQUENCES` whose time axis is the last; it is the first of the others."""
 
 UNITS = {
     "landmarks": "px",

@@ -26,6 +26,8 @@ _EXPECTED: dict[str, Callable[[Any], bool]] = {
     "keypoints": lambda v: _is(v, np.float32, ndim=3) and v.shape[2] == 3,
     "scores": lambda v: _is(v, np.float32, ndim=1),
     "waveform": lambda v: _is(v, np.float32, ndim=2) and bool(abs(v).max() <= 1),
+    "codes": lambda v: _is(v, np.int64, ndim=2),
+    "spectrogram": lambda v: _is(v, np.float32, ndim=3) or _is(v, np.complex64, ndim=3),
     "features": lambda v: _is(v, np.float32, ndim=2),
     "tokens": lambda v: _is(v, np.int64, ndim=1),
     "label": lambda v: isinstance(v, int),
