@@ -15,7 +15,7 @@ LAYERS = [
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},
-    {"vision", "delivery"},
+    {"audio", "vision", "delivery"},
     {"loader", "passes"},
     {"testing", "targets"},
     {"inspection", "bench"},
@@ -24,7 +24,13 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FORBIDDEN = {("dataset", "transforms"), ("vision", "transforms"), ("collate", "dataset"), ("transforms", "dataset")}
+FORBIDDEN = {
+    ("dataset", "transforms"),
+    ("vision", "transforms"),
+    ("audio", "transforms"),
+    ("collate", "dataset"),
+    ("transforms", "dataset"),
+}
 
 
 def imports(path):
