@@ -18,8 +18,8 @@ _SPACE = b" \t\r\n\f\v"
 class Bounded:
     """A binary file object that kaldi_io may read from.
 
-    A file that can be sought is known in its size, and a read beyond it is an error before anything is allocated. Of one
-    that cannot, a read grows with what arrives, up to `LARGEST_STREAMED`.
+    The size of a file that can be sought is known, and a read beyond it is an error before anything is allocated. Of
+    one that cannot, a read grows with what arrives, up to `LARGEST_STREAMED`.
 
     Args:
         file: open for reading, at the place where reading begins.
@@ -134,7 +134,7 @@ def _fill(file: BinaryIO, view: memoryview) -> int:
     """Read into `view` until it is full or the file ends; the number of bytes."""
     done = 0
     while done < len(view):
-        got = file.readinto(view[done:]) if hasattr(file, "readinto") else None  # type: ignore[attr-defined]
+        got = file.readinto(view[done:]) if hasattr(file, "readinto") else None
         if got is None:
             block = file.read(len(view) - done)
             got = len(block)

@@ -87,13 +87,15 @@ def _values(codes: np.ndarray, levels: np.ndarray) -> np.ndarray:
     below = low + np.float64(1 / 64.0) * ((quarter - low) * code)
     middle = quarter + np.float64(1 / 128.0) * ((three - quarter) * (code - 64))
     above = three + np.float64(1 / 63.0) * ((high - three) * (code - 192))
-    return np.where(codes <= 64, below, np.where(codes <= 192, middle, above)).astype(np.float32)
+    values: np.ndarray = np.where(codes <= 64, below, np.where(codes <= 192, middle, above)).astype(np.float32)
+    return values
 
 
 def _sixteen_bits(head: np.void, values: np.ndarray) -> np.ndarray:
     share = np.clip((values - head["least"]) / head["range"], np.float32(0), np.float32(1))
     product = share * np.float32(65535)
-    return (product.astype(np.float64) + 0.499).astype("<u2")  # a float product and a double sum, as in C
+    numbers: np.ndarray = (product.astype(np.float64) + 0.499).astype("<u2")  # float product, double sum, as in C
+    return numbers
 
 
 def _marks(head: np.void, matrix: np.ndarray) -> np.ndarray:
@@ -105,7 +107,8 @@ def _marks(head: np.void, matrix: np.ndarray) -> np.ndarray:
     marks[:, 0] = np.minimum(wanted[:, 0], 65532)
     for place, most in ((1, 65533), (2, 65534), (3, 65535)):
         marks[:, place] = np.minimum(np.maximum(wanted[:, place], marks[:, place - 1] + 1), most)
-    return marks.astype("<u2")
+    found: np.ndarray = marks.astype("<u2")
+    return found
 
 
 def _codes(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -117,4 +120,5 @@ def _codes(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
         return np.clip(first + np.trunc(share.astype(np.float64) + 0.5), first, first + steps)
 
     below, middle, above = code(low, quarter, 0, 64), code(quarter, three, 64, 128), code(three, high, 192, 63)
-    return np.where(values < quarter, below, np.where(values < three, middle, above)).astype(np.uint8)
+    codes: np.ndarray = np.where(values < quarter, below, np.where(values < three, middle, above)).astype(np.uint8)
+    return codes

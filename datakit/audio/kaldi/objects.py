@@ -48,7 +48,7 @@ def read_int_vector(source: Bounded) -> torch.Tensor:
         source.fail(f"element {wrong} is not of 4 bytes", source.place - 5 * (count - wrong))
     source.unread(body)
     source.unread(b"\0B\4" + np.int32(count).tobytes())
-    return torch.from_numpy(np.ascontiguousarray(_by_kaldi_io(source, start, "read_vec_int", source)))
+    return torch.from_numpy(np.array(_by_kaldi_io(source, start, "read_vec_int", source), np.int32))
 
 
 def read_float_vector(source: Bounded) -> torch.Tensor:

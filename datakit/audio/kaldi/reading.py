@@ -196,7 +196,7 @@ def read_cntime_ark(source: Source, *, allow_commands: bool = False) -> Iterator
 class Scp(Mapping[str, torch.Tensor]):
     """A script file as a mapping: `Scp("feats.scp")["utt1"]` reads that object and no other.
 
-    The keys are in the order of the file. Only names and places are kept, in compact arrays.
+    The keys are in the order of the file. Only names and places are kept; an object is read each time anew.
 
     Args:
         path: the script file.

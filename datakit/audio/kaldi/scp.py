@@ -181,7 +181,7 @@ def output_of(command: str, said: str) -> bytes:
     Raises:
         CorruptDataError: it ends with another status than 0, or prints more than `LARGEST_OUTPUT` bytes.
     """
-    with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:  # noqa: S602
+    with subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         output = process.stdout.read(LARGEST_OUTPUT + 1) if process.stdout else b""
         if len(output) > LARGEST_OUTPUT:
             process.kill()

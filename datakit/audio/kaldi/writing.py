@@ -73,11 +73,8 @@ def write_mat_ark(
 ) -> None:
     """Write matrices, such as features: float32 or float64 as they are, in binary form; text is read as float32.
 
-    Arguments and errors are those of `write_vec_int_ark`.
-
-    Args:
-        compressed: a byte for a value, with loss, byte for byte as Kaldi's `--compress=true` does it (two bytes for
-            matrices of up to 8 rows). Values are finite.
+    With `compressed` a value takes a byte, with loss, byte for byte as Kaldi's `--compress=true` does it (two bytes in
+    matrices of up to 8 rows); values must be finite. The other arguments and errors are those of `write_vec_int_ark`.
 
     Examples:
         >>> import torch
