@@ -62,7 +62,7 @@ def compressed(matrix: np.ndarray) -> bytes:
         return b"CM " + head.tobytes()
     least, most = matrix.min(), matrix.max()
     if most == least:
-        most = np.float32(least + (1.0 + abs(float(least))))
+        most = np.float32(float(least) + (1.0 + abs(float(least))))
     with np.errstate(over="ignore"):
         span = most - least
     if not (np.isfinite(least) and np.isfinite(span)):
@@ -116,8 +116,9 @@ def _codes(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
     low, quarter, three, high = (levels[:, [place]] for place in range(4))
 
     def code(start: np.ndarray, end: np.ndarray, first: int, steps: int) -> np.ndarray:
-        share = (values - start) / (end - start) * np.float32(steps)
-        return np.clip(first + np.trunc(share.astype(np.float64) + 0.5), first, first + steps)
+        share = ((values - start) / (end - start) * np.float32(steps)).astype(np.float64)
+        coded: np.ndarray = np.clip(first + np.trunc(share + 0.5), first, first + steps)
+        return coded
 
     below, middle, above = code(low, quarter, 0, 64), code(quarter, three, 64, 128), code(three, high, 192, 63)
     codes: np.ndarray = np.where(values < quarter, below, np.where(values < three, middle, above)).astype(np.uint8)

@@ -1,8 +1,8 @@
 """The kaldi_io package, taken in without what its import does to the process.
 
 Importing it in the usual way starts a shell, puts Kaldi's folders before PATH, sets KALDI_ROOT and prints a warning.
-Its code runs here with a stand-in for `os` and without `subprocess`: nothing of that happens, not even for a moment, and no
-function of it can start anything. A program that imports kaldi_io itself gets its own copy, with all its effects.
+Its code runs here with a stand-in for `os` and without `subprocess`: nothing of that happens, not even for a moment,
+and no function of it can start anything. A program that imports kaldi_io itself gets its own copy, with all its effects.
 """
 
 from __future__ import annotations

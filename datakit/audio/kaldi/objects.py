@@ -163,12 +163,10 @@ def _bracketed(source: Bounded, line: bytes, allowed: re.Pattern[bytes]) -> byte
     start = source.place - len(line)
     inner, opened, closed = line.strip(), line.lstrip().startswith(b"["), line.rstrip().endswith(b"]")
     if opened != closed or (opened and len(inner) < 2):
-        source.fail(
-            "a vector is opened by '[' and not closed" if opened else "a vector is closed and not opened", start
-        )
+        source.fail(f"a vector is {'opened and not closed' if opened else 'closed and not opened'} on its line", start)
     inner = inner[1:-1] if opened else inner
     _check_numbers(source, inner, allowed, start)
-    if not line.endswith(b"\n"):
+    if not closed and not line.endswith(b"\n"):
         source.fail("truncated: the last line has no end", source.place)
     return b" [ " + inner + b" ]\n"
 
@@ -203,8 +201,6 @@ def _text_matrix(source: Bounded, start: int) -> torch.Tensor:
             source.fail(f"truncated: the matrix that is opened at byte {start:,} is never closed")
         if total > LARGEST_STREAMED:
             source.fail(f"over {LARGEST_STREAMED:,} bytes of text in one matrix; write it in binary form", start)
-    if not line.endswith(b"\n"):
-        source.fail("truncated: the last line has no end")
     if not rows:
         return torch.zeros(0, 0)
     text = b" [\n" + b"\n".join(rows) + b" ]\n"

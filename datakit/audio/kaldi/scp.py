@@ -116,9 +116,30 @@ def found(file: str, root: str | os.PathLike[str] | None, beside: str | os.PathL
         return file
     if root is not None:
         return os.path.join(root, file)
-    if beside is not None and not os.path.exists(file) and os.path.exists(near := os.path.join(beside, file)):
-        return near
-    return file
+    near = os.path.join(beside, file) if beside is not None else file
+    if not os.path.exists(near):
+        return file
+    if os.path.exists(file) and not os.path.samefile(file, near):
+        raise CorruptDataError(f"there is {file} below the current folder, and {near}; say by root= which one is meant")
+    return near
+
+
+def located(
+    place: Place, root: str | os.PathLike[str] | None = None, beside: str | os.PathLike[str] | None = None
+) -> str:
+    """The path of the file of a place, as from `found`, with the place in its error."""
+    try:
+        return found(place.file, root, beside)
+    except CorruptDataError as error:
+        raise CorruptDataError(f"{place.said}: {error}") from error
+
+
+def file_of(entry: str) -> str | None:
+    """The file that an entry names, or None for a command and for what is no entry."""
+    try:
+        return parse_place(entry, entry).file
+    except CorruptDataError:
+        return None
 
 
 @contextlib.contextmanager
@@ -134,7 +155,7 @@ def opened(
     if place.command is not None:
         yield Bounded(io.BytesIO(output_of(place.command, place.said)), f"{place.said}: {place.command} |")
         return
-    path = found(place.file, root, beside)
+    path = located(place, root, beside)
     with _named(place.said, path, root, beside), open_regular(path, "an archive") as file:
         packed = path.endswith(".gz")
         if not packed:

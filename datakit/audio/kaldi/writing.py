@@ -102,7 +102,7 @@ def _write(
         script = stack.enter_context(appearing(scp)) if scp is not None else None
         archive = stack.enter_context(appearing(path))  # left, and so in its place, before the script file is
         for key, value in pairs:
-            archive.write(_checked(key).encode() + b" ")
+            archive.write(checked_key(key).encode() + b" ")
             if script is not None:
                 script.write(f"{key} {name}:{archive.tell()}\n".encode())
             try:
@@ -124,7 +124,12 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
-def _checked(key: str) -> str:
+def checked_key(key: str) -> str:
+    """The key, once it is known that it can stand in Kaldi's files.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not key or re.search(r"[\s\x00-\x1f\x7f]", key):
         raise ValueError(f"a key has at least one character and no white space, got {key!r}")
     return key
