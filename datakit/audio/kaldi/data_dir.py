@@ -13,7 +13,7 @@ from datakit.audio.kaldi.data_writing import write_tables
 from datakit.audio.kaldi.objects import read_matrix
 from datakit.audio.kaldi.reading import read_place
 from datakit.audio.kaldi.recordings import MAX_OVERSHOOT, Segment, read_recording
-from datakit.audio.kaldi.scp import Place, file_of, found, parse_place
+from datakit.audio.kaldi.scp import Place, file_of, found, located, parse_place
 from datakit.audio.kaldi.tables import Table
 from datakit.audio.kaldi.validation import checked_tables
 from datakit.chain import Transform
@@ -87,8 +87,8 @@ class KaldiData(Dataset):
         >>> from datakit.audio import KaldiData
         >>> data = KaldiData.synthetic(n=8)
         >>> sample = data[3]
-        >>> sample["waveform"].shape, sample["features"].shape, sample["speaker"], sample["text"]
-        ((1, 7712), (46, 8), 's00', 'ONE FOUR')
+        >>> tuple(sample["waveform"].shape), tuple(sample["features"].shape), sample["speaker"], sample["text"]
+        ((1, 3200), (38, 8), 's000', 'SIX')
         >>> KaldiData.synthetic(n=8, parts=["features"])[3].keys() & {"waveform", "features"}
         {'features'}
     """
@@ -129,12 +129,16 @@ class KaldiData(Dataset):
         sample = {name: value for name, value in fields.items() if not name.endswith(("_entry", "_line"))}
         if "waveform" in self.parts:
             place = self._place("wav.scp", record.audio_entry, record.audio_line)
+            if place.command is None:
+                sample["path"] = located(place, self.files_root, self.root)
             segment = Segment(record.start, record.end, record.channel) if "recording" in fields else None
             sample["waveform"], sample["sample_rate"] = read_recording(
                 place, segment, self.files_root, self.root, max_overshoot=self.max_overshoot
             )
         if "features" in self.parts:
             place = self._place("feats.scp", record.features_entry, record.features_line)
+            if place.command is None and "waveform" not in self.parts:
+                sample["path"] = located(place, self.files_root, self.root)
             sample["features"] = read_place(place, read_matrix, self.files_root, self.root)
         return sample
 
@@ -162,7 +166,7 @@ class KaldiData(Dataset):
             >>> from datakit.audio import KaldiData
             >>> KaldiData.synthetic(n=8).write("copy", absolute=True)
             >>> KaldiData("copy")[3]["text"]
-            'ONE FOUR'
+            'SIX'
         """
         tables = checked_tables(self.root, speakers_sorted=self.speakers_sorted)
         lines = {name: table.lines() for name, table in tables.items()}

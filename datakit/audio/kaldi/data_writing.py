@@ -76,6 +76,10 @@ def write_tables(root: str | os.PathLike[str], files: Mapping[str, list[str]], *
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _sorted_rows(rows: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return sorted((checked_key(key), _field(value)) for key, value in rows.items())
+
+
 def _field(value: Any) -> str:
     text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     if not text.strip() or re.search(r"[\r\n]", text):

@@ -2,7 +2,8 @@
 
 Importing it in the usual way starts a shell, puts Kaldi's folders before PATH, sets KALDI_ROOT and prints a warning.
 Its code runs here with a stand-in for `os` and without `subprocess`: nothing of that happens, not even for a moment,
-and no function of it can start anything. A program that imports kaldi_io itself gets its own copy, with all its effects.
+and no function of it can start anything. A program that imports kaldi_io itself gets a copy of its own, with all its
+effects.
 """
 
 from __future__ import annotations

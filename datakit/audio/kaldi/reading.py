@@ -105,7 +105,11 @@ def read_mat_ark(source: Source, *, allow_commands: bool = False) -> Iterator[tu
 
 
 def read_vec_flt_scp(
-    source: Source, *, root: str | os.PathLike[str] | None = None, allow_commands: bool = False
+    source: Source,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    allow_commands: bool = False,
+    end_included: bool = True,
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """The float vectors that a script file lists.
 
@@ -118,11 +122,15 @@ def read_vec_flt_scp(
         >>> dict(read_vec_flt_scp("conf.scp"))
         {'utt1': tensor([0.5000, 1.0000])}
     """
-    return _script(source, read_float_vector, root, allow_commands)
+    return _script(source, read_float_vector, root, allow_commands, end_included)
 
 
 def read_mat_scp(
-    source: Source, *, root: str | os.PathLike[str] | None = None, allow_commands: bool = False
+    source: Source,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    allow_commands: bool = False,
+    end_included: bool = True,
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """The matrices that a script file lists, or the parts of them that its ranges mean.
 
@@ -135,6 +143,7 @@ def read_mat_scp(
             looked for beside the script file.
         allow_commands: run entries that are commands (`copy-feats … |`) in the shell, as Kaldi does. Their status is
             checked, and what they print is limited to 1 GiB.
+        end_included: False for ranges that were made for kaldi_io, which leaves their ends out: `[0:9]` has nine rows.
 
     Yields:
         The key, and the matrix as from `read_mat_ark`.
@@ -154,7 +163,7 @@ def read_mat_scp(
         >>> [(key, tuple(features.shape)) for key, features in read_mat_scp("part.scp")]
         [('utt1-a', (10, 2))]
     """
-    return _script(source, read_matrix, root, allow_commands)
+    return _script(source, read_matrix, root, allow_commands, end_included)
 
 
 def read_post_ark(source: Source, *, allow_commands: bool = False) -> Iterator[tuple[str, Posterior]]:
@@ -203,6 +212,7 @@ class Scp(Mapping[str, torch.Tensor]):
         kind: `matrix`, `vector` or `int vector`.
         root: as for `read_mat_scp`.
         allow_commands: as for `read_mat_scp`.
+        end_included: as for `read_mat_scp`.
 
     Raises:
         MissingDataError: there is no such file.
@@ -226,10 +236,12 @@ class Scp(Mapping[str, torch.Tensor]):
         *,
         root: str | os.PathLike[str] | None = None,
         allow_commands: bool = False,
+        end_included: bool = True,
     ) -> None:
         if kind not in _KINDS:
             raise UnknownNameError.of("kind of object", kind, _KINDS)
-        self.path, self.kind, self.root, self.allow_commands = os.fspath(path), kind, root, allow_commands
+        self.path, self.kind, self.root = os.fspath(path), kind, root
+        self.allow_commands, self.end_included = allow_commands, end_included
         with _file(self.path, allow_commands) as (source, name, _):
             lines = list(script_lines(source, name))
         self._places: dict[str, int] = {}
@@ -246,7 +258,8 @@ class Scp(Mapping[str, torch.Tensor]):
         number = self._places[key]
         said = f"{self.path}: line {number + 1}"
         place = parse_place(self._entries[number].target, said, allow_commands=self.allow_commands)
-        return read_place(place, _KINDS[self.kind], self.root, os.path.dirname(self.path) or ".")
+        beside = os.path.dirname(self.path) or "."
+        return read_place(place, _KINDS[self.kind], self.root, beside, end_included=self.end_included)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -260,11 +273,13 @@ def read_place(
     reader: Callable[[Bounded], torch.Tensor],
     root: str | os.PathLike[str] | None,
     beside: str | os.PathLike[str] | None,
+    *,
+    end_included: bool = True,
 ) -> torch.Tensor:
     """The object at a place, or its part."""
     with opened(place, root, beside) as source:
         value = reader(source)
-    return within(value, place)
+    return within(value, place, end_included=end_included)
 
 
 def _archive(source: Source, reader: Callable[[Bounded], T], allow_commands: bool) -> Iterator[tuple[str, T]]:
@@ -283,19 +298,21 @@ def _objects(source: Source, place: Place | None, reader: Callable[[Bounded], T]
 
 
 def _script(
-    source: Source, reader: Callable[[Bounded], torch.Tensor], root: str | os.PathLike[str] | None, allow_commands: bool
+    source: Source,
+    reader: Callable[[Bounded], torch.Tensor],
+    root: str | os.PathLike[str] | None,
+    allow_commands: bool,
+    end_included: bool,
 ) -> Iterator[tuple[str, torch.Tensor]]:
     _place_of(source, allow_commands)  # refuses now, not at the first step
-    return _listed(source, reader, root, allow_commands)
 
+    def listed() -> Iterator[tuple[str, torch.Tensor]]:
+        with _file(source, allow_commands) as (file, name, beside):
+            for line in script_lines(file, name):
+                place = parse_place(line.target, f"{name}: line {line.number}", allow_commands=allow_commands)
+                yield line.key, read_place(place, reader, root, beside, end_included=end_included)
 
-def _listed(
-    source: Source, reader: Callable[[Bounded], torch.Tensor], root: str | os.PathLike[str] | None, allow_commands: bool
-) -> Iterator[tuple[str, torch.Tensor]]:
-    with _file(source, allow_commands) as (file, name, beside):
-        for line in script_lines(file, name):
-            place = parse_place(line.target, f"{name}: line {line.number}", allow_commands=allow_commands)
-            yield line.key, read_place(place, reader, root, beside)
+    return listed()
 
 
 @contextlib.contextmanager

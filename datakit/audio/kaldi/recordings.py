@@ -89,8 +89,8 @@ def _span(segment: Segment, rate: int, length: int, place: Place, max_overshoot:
     if end > length:
         if end >= length + int(max_overshoot * rate):
             raise CorruptDataError(
-                f"{place.said}: the segment ends at {segment.end} s, and the recording has {length / rate:.3f} s, which "
-                f"is over max_overshoot={max_overshoot} s too little"
+                f"{place.said}: the segment ends at {segment.end} s, and the recording has {length / rate:.3f} s; only "
+                f"less than max_overshoot={max_overshoot} s is cut off"
             )
         end = length
     if end <= start:

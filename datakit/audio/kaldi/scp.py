@@ -109,8 +109,11 @@ def parse_place(target: str, said: str, *, allow_commands: bool = False) -> Plac
 def found(file: str, root: str | os.PathLike[str] | None, beside: str | os.PathLike[str] | None) -> str:
     """The path of a file that an entry names.
 
-    A relative name is below `root` where that is given. Else it is relative to the current folder, as in Kaldi, and
-    where there is no such file, to the folder `beside` which the entry stands.
+    A relative name is below `root` where that is given. Else it is relative to the current folder, as in Kaldi, or to
+    `beside`, the folder of the file in which the entry stands.
+
+    Raises:
+        CorruptDataError: there are two files of that name, and which one is meant is not guessed.
     """
     if os.path.isabs(file):
         return file
@@ -212,10 +215,15 @@ def output_of(command: str, said: str) -> bytes:
     return output
 
 
-def within(value: torch.Tensor, place: Place) -> torch.Tensor:
-    """The part of an object that the range of its entry means; both ends are included.
+def within(value: torch.Tensor, place: Place, *, end_included: bool = True) -> torch.Tensor:
+    """The part of an object that the range of its entry means.
 
-    Rows may end up to two beyond the matrix, which Kaldi cuts with a warning, and so is it here.
+    Both ends are included. Rows may end up to two beyond the matrix, which Kaldi cuts with a warning, and so is it here.
+
+    Args:
+        value: (N,) or (rows, columns).
+        place: whose range it is.
+        end_included: False for the ranges of kaldi_io, whose ends are left out.
 
     Raises:
         CorruptDataError: the range is not within the object, or has columns where that is a vector.
@@ -230,12 +238,17 @@ def within(value: torch.Tensor, place: Place) -> torch.Tensor:
         if part == ":":
             continue
         first, last = map(int, part.split(":"))
-        length = value.shape[axis]
-        spare = _TOLERANCE if axis == 0 and value.ndim == 2 else 0
+        last, length = last if end_included else last - 1, value.shape[axis]
+        spare = _TOLERANCE if end_included and axis == 0 and value.ndim == 2 else 0
         if first > last or last >= length + spare or first >= length:
-            shape = " x ".join(map(str, value.shape))
-            raise CorruptDataError(f"{place.said}: range [{place.range}] is not within the object of {shape}")
+            raise CorruptDataError(_not_within(place, value, end_included))
         if last >= length:
             warnings.warn(f"{place.said}: range [{place.range}] is cut at the last row, {length - 1}", stacklevel=2)
         value = value.narrow(axis, first, min(last, length - 1) - first + 1)
     return value.clone()
+
+
+def _not_within(place: Place, value: torch.Tensor, end_included: bool) -> str:
+    shape = " x ".join(map(str, value.shape))
+    hint = "; Kaldi includes both ends, for ranges made for kaldi_io pass end_included=False" if end_included else ""
+    return f"{place.said}: range [{place.range}] is not within the object of {shape}{hint}"

@@ -24,11 +24,11 @@ def write_speech(root: Path, n: int, rng: np.random.Generator) -> None:
     features = {}
     (root / "data").mkdir(parents=True)
     for first in range(0, n, _PER_RECORDING):
-        speaker = f"s{first // _PER_SPEAKER:05d}"
+        speaker = f"s{first // _PER_SPEAKER:03d}"
         gender = "fm"[(first // _PER_SPEAKER) % 2]
-        recording, pieces, second = f"{speaker}-r{first:06d}", [_silence(rng)], 0.25
+        recording, pieces, second = f"{speaker}-r{first // _PER_RECORDING:04d}", [_silence(rng)], 0.25
         for place in range(first, min(first + _PER_RECORDING, n)):
-            utterance = f"{recording}-{place:06d}"
+            utterance = f"{recording}-{place:05d}"
             digits = rng.integers(0, 10, rng.integers(1, 4))
             sound = _spoken(digits, gender, rng)
             duration = len(sound) / _RATE
@@ -70,7 +70,8 @@ def _band_energies(sound: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_SHIFT] * np.hanning(_WINDOW)
     power = np.abs(np.fft.rfft(frames, axis=1))[:, :-1] ** 2
     bands = power[:, : power.shape[1] // _BANDS * _BANDS].reshape(len(frames), _BANDS, -1).sum(axis=2)
-    return np.log(bands + 1e-6).astype(np.float32)
+    energies: np.ndarray = np.log(bands + 1e-6).astype(np.float32)
+    return energies
 
 
 def _write_wav(path: Path, sound: np.ndarray) -> None:

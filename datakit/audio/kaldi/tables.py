@@ -64,8 +64,8 @@ def read_table(path: Path) -> Table:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CorruptDataError(f"{name}: line {line}, byte {error.start}: not UTF-8") from error
+        number = data.count(b"\n", 0, error.start) + 1
+        raise CorruptDataError(f"{name}: line {number}, byte {error.start}: not UTF-8") from error
     lines = text.split("\n")
     problems = [] if not lines[-1] else [f"{path.name}: line {len(lines)}: the last line has no end"]
     lines = lines if lines[-1] else lines[:-1]
