@@ -61,9 +61,9 @@ def compressed(matrix: np.ndarray) -> bytes:
     if matrix.size == 0:
         return b"CM " + head.tobytes()
     least, most = matrix.min(), matrix.max()
-    if most == least:
-        most = np.float32(float(least) + (1.0 + abs(float(least))))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if most == least:
+            most = np.float32(float(least) + (1.0 + abs(float(least))))
         span = most - least
     if not (np.isfinite(least) and np.isfinite(span)):
         raise ValueError("a matrix with values that are not finite, or too far apart, cannot be compressed")

@@ -218,7 +218,7 @@ def output_of(command: str, said: str) -> bytes:
 def within(value: torch.Tensor, place: Place, *, end_included: bool = True) -> torch.Tensor:
     """The part of an object that the range of its entry means.
 
-    Both ends are included. Rows may end up to two beyond the matrix, which Kaldi cuts with a warning, and so is it here.
+    Both ends are included. Rows may end up to two beyond the matrix, which Kaldi cuts with a warning; so is it here.
 
     Args:
         value: (N,) or (rows, columns).
