@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from datakit.audio import io as audio_io
-from datakit.audio.kaldi.scp import Place, located, opened, output_of
-from datakit.errors import CorruptDataError, MissingDataError
+from datakit.audio.kaldi.scp import Place, located, named, opened, output_of
+from datakit.errors import CorruptDataError
 
 if TYPE_CHECKING:
     import torch
@@ -39,16 +39,14 @@ def read_recording(
     """
     if place.range is not None:
         raise CorruptDataError(f"{place.said}: a range, [{place.range}], and audio has none; use segments")
-    try:
-        if place.command is not None:
+    if place.command is not None:
+        with named(place.said, place.command, root, beside):
             return _cut_whole(output_of(place.command, place.said), place, segment, max_overshoot)
+    path = located(place, root, beside)
+    with named(place.said, path, root, beside):
         if place.offset is not None:
             return _cut_whole(_member(place, root, beside), place, segment, max_overshoot)
-        return _cut_file(located(place, root, beside), place, segment, max_overshoot)
-    except (CorruptDataError, MissingDataError) as error:
-        if str(error).startswith(place.said):
-            raise
-        raise type(error)(f"{place.said}: {error}") from error
+        return _cut_file(path, place, segment, max_overshoot)
 
 
 def _cut_file(path: str, place: Place, segment: Segment | None, max_overshoot: float) -> tuple[torch.Tensor, int]:

@@ -159,7 +159,7 @@ def opened(
         yield Bounded(io.BytesIO(output_of(place.command, place.said)), f"{place.said}: {place.command} |")
         return
     path = located(place, root, beside)
-    with _named(place.said, path, root, beside), open_regular(path, "an archive") as file:
+    with named(place.said, path, root, beside), open_regular(path, "an archive") as file:
         packed = path.endswith(".gz")
         if not packed:
             file.seek(0, os.SEEK_END)
@@ -181,10 +181,10 @@ def opened(
 
 
 @contextlib.contextmanager
-def _named(
+def named(
     said: str, path: str, root: str | os.PathLike[str] | None, beside: str | os.PathLike[str] | None
 ) -> Iterator[None]:
-    """Errors that say which line led to the file."""
+    """Errors that say which line led to the file, and where it was looked for."""
     try:
         yield
     except MissingDataError as error:

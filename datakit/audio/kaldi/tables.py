@@ -86,7 +86,7 @@ def _fault(line: str) -> str | None:
         return "a carriage return at the end; lines end in LF"
     if not line.isprintable() and (found := re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", line)):
         return f"the control character {found.group()!r}"
-    if " " not in line and "\t" not in line.rstrip():
+    if len(line.split(None, 1)) < 2:
         return f"nothing after the id {line[:80]!r}"
     return None
 
