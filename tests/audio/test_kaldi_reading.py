@@ -436,3 +436,8 @@ def test_the_first_use_changes_nothing_and_starts_nothing(small):
     command = [sys.executable, "-W", "error", "-c", FIRST_USE, str(small[0])]
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (run.stdout, run.stderr) == ("[] ['os.system']\n", "")
+
+
+def test_public_names_are_documented_with_examples():
+    for name in kaldi.__all__:
+        assert ">>>" in getattr(kaldi, name).__doc__, name
