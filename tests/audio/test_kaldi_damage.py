@@ -93,6 +93,8 @@ CASES = {  # name: (how it is read, what is in `bad`, what the message says)
     "text line without end": ("long", b"", "long.ark: byte 2: a line of more than 4,194,304 bytes"),
     "a folder": ("folder", b"", "folder: a folder, not an archive"),
     "a pipe of the file system": ("fifo", b"", "fifo: not a regular file"),
+    "audio by a command": ("waveform", b"", r"KaldiData\[0\]: .*data/wav.scp: line 1: 'touch hacked \|' is a command"),
+    "features by a command": ("features", b"", r"data/feats.scp: line 1: .* a '\|' where no command to read from ends"),
     "no file": ("nothing.ark", b"", "nothing.ark: there is no such file"),
 }
 SETUP = """
@@ -105,6 +107,7 @@ SETUP = """
     READERS = {"mat": kaldi.read_mat_ark, "flt": kaldi.read_vec_flt_ark, "int": kaldi.read_vec_int_ark,
                "post": kaldi.read_post_ark, "time": kaldi.read_cntime_ark, "scp": kaldi.read_mat_scp}
     kaldi_package.kaldi_io()
+    import soundfile
     list(kaldi.read_mat_scp("good.scp"))  # everything is imported now
     events = []
     def watch(event, given):
@@ -117,6 +120,8 @@ SETUP = """
     most = pages * resource.getpagesize() + (512 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     def read(how, path):
+        if how in ("waveform", "features"):
+            return sum(1 for _ in kaldi.KaldiData("data", parts=[how]))
         if how in READERS:
             return sum(1 for _ in READERS[how](path))
         own = {"gz": "bad.gz", "cm2": "feats_cm2.ark", "bomb": "bomb.gz", "long": "long.ark"}.get(how, how)
@@ -167,6 +172,8 @@ def told(tmp_path_factory):
             file.write(bytes(2**20))
     (folder / "long.ark").write_bytes(b"a " + b"1 " * (5 << 20) + b"\n")
     (folder / "folder").mkdir()
+    lists = {"utt2spk": {"a": "a"}, "wav.scp": {"a": "touch hacked |"}, "feats.scp": {"a": "|touch hacked"}}
+    kaldi.write_data_dir(folder / "data", lists)
     os.mkfifo(folder / "fifo")
     given = []
     for number, (how, data, _) in enumerate(CASES.values()):
