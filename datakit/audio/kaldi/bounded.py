@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from typing import BinaryIO, NoReturn
@@ -13,6 +14,7 @@ LARGEST_STREAMED = 2**28  # bytes of one object where the size of the whole is n
 _BLOCK = 2**20
 _LONGEST_KEY = 2**12
 _SPACE = b" \t\r\n\f\v"
+_PLAIN_KEY = re.compile(rb"([!-~]{1,256}) ")  # most of them; the others are looked at closely
 
 
 class Bounded:
@@ -106,6 +108,11 @@ class Bounded:
         Raises:
             CorruptDataError: the file ends in the key, or it is no UTF-8, has control characters or is very long.
         """
+        if not self._ahead and isinstance(self.file, io.BufferedReader):
+            match = _PLAIN_KEY.match(self.file.peek(_LONGEST_KEY))
+            if match:
+                self.place += len(self.file.read(match.end()))
+                return match[1].decode()
         while (byte := self.peek()) and byte in _SPACE:
             self.read(1)
         start, found = self.place, bytearray()
@@ -115,14 +122,18 @@ class Bounded:
             return None
         if not byte:
             self.fail(f"the file ends within or after the key {bytes(found[:80])!r}", start)
+        key = self._decoded(bytes(found), start)
+        if byte != b"\n":  # after which there is nothing: an empty vector as text
+            self.read(1)
+        return key
+
+    def _decoded(self, found: bytes, start: int) -> str:
         try:
             key = found.decode()
         except UnicodeDecodeError:
-            self.fail(f"a key is due here, and {bytes(found[:20])!r} is no UTF-8", start)
+            self.fail(f"a key is due here, and {found[:20]!r} is no UTF-8", start)
         if len(found) > _LONGEST_KEY or re.search(r"[\x00-\x1f\x7f]", key):
-            self.fail(f"a key is due here, and there is {bytes(found[:20])!r}", start)
-        if byte != b"\n":  # after which there is nothing: an empty vector as text
-            self.read(1)
+            self.fail(f"a key is due here, and there is {found[:20]!r}", start)
         return key
 
     def fail(self, what: str, place: int | None = None) -> NoReturn:

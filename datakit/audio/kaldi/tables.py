@@ -6,7 +6,6 @@ import os
 import re
 from pathlib import Path
 
-from datakit.columns import Strings
 from datakit.errors import CorruptDataError, MissingDataError
 from datakit.files.opening import open_regular
 
@@ -17,6 +16,7 @@ FILES = ("utt2spk", *UTTERANCE_FILES, "utt2warp", *SPEAKER_FILES, *RECORDING_FIL
 """The files of a data directory that are read, checked and written."""
 
 _KEY = re.compile(r"[^ \t]+")
+_PLAIN = re.compile(r"[!-~]+[ \t][ -~]*[!-~][ -~]*")  # most lines; the others are looked at closely
 
 
 class Table:
@@ -31,9 +31,8 @@ class Table:
 
     def __init__(self, path: str, lines: list[str], problems: list[str]) -> None:
         self.path, self.problems = path, problems
-        found = [match.group() if (match := _KEY.match(line)) else "" for line in lines]
-        self.keys = Strings(found)
-        self.rests = Strings([line[len(key) :] for key, line in zip(found, lines, strict=True)])
+        self.keys = [match.group() if (match := _KEY.match(line)) else "" for line in lines]
+        self.rests = [line[len(key) :] for key, line in zip(self.keys, lines, strict=True)]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -44,11 +43,11 @@ class Table:
 
     def places(self) -> dict[str, int]:
         """Id to line, counted from 0."""
-        return {self.keys[line]: line for line in range(len(self))}
+        return {key: line for line, key in enumerate(self.keys)}
 
     def lines(self) -> list[str]:
         """The lines as they are in the file, without their ends."""
-        return [self.keys[line] + self.rests[line] for line in range(len(self))]
+        return [key + rest for key, rest in zip(self.keys, self.rests, strict=True)]
 
 
 def read_table(path: Path) -> Table:
@@ -72,7 +71,7 @@ def read_table(path: Path) -> Table:
     if not lines:
         problems.append(f"{path.name}: empty file")
     for number, line in enumerate(lines, start=1):
-        if fault := _fault(line):
+        if not _PLAIN.fullmatch(line) and (fault := _fault(line)):
             problems.append(f"{path.name}: line {number}: {fault}")
     return Table(name, lines, problems)
 

@@ -72,8 +72,7 @@ def checked_tables(root: Path, *, speakers_sorted: bool, name: str | None = None
 def _order(name: str, table: Table) -> Iterator[str]:
     """Sorted as `LC_ALL=C sort` does, by bytes, which for UTF-8 is the order of code points; each id once."""
     before = None
-    for line in range(len(table)):
-        key = table.keys[line]
+    for line, key in enumerate(table.keys):
         if before is not None and key <= before:
             said = (
                 "is there twice" if key == before else f"comes after {before!r}; sort by bytes, as LC_ALL=C sort does"
@@ -86,8 +85,8 @@ def _values(name: str, table: Table) -> Iterator[str]:
     check = _CHECKS.get(name)
     if check is None:
         return
-    for line in range(len(table)):
-        value = table.value(line)
+    for line, rest in enumerate(table.rests):
+        value = rest.strip()
         if value and (fault := check(value)):
             yield f"{name}: line {line + 1}: {table.keys[line]!r}: {fault}"
 
