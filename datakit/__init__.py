@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from datakit import audio, collate, errors, testing, transforms, vision
+    from datakit.buckets import BucketSampler, padding_share
     from datakit.catalog import find, names
     from datakit.columns import Columns
     from datakit.dataset import Dataset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datakit.tables import read_table
 
 _HOME = {
+    "BucketSampler": "buckets",
     "Columns": "columns",
     "Concat": "derived",
     "Dataset": "dataset",
@@ -33,12 +35,14 @@ _HOME = {
     "ensure": "files",
     "find": "catalog",
     "names": "catalog",
+    "padding_share": "buckets",
     "read_table": "tables",
     "show": "report.show",
 }
 _MODULES = ("audio", "collate", "errors", "testing", "transforms", "vision")
 
 __all__ = [
+    "BucketSampler",
     "Columns",
     "Concat",
     "Dataset",
@@ -54,6 +58,7 @@ __all__ = [
     "errors",
     "find",
     "names",
+    "padding_share",
     "read_table",
     "show",
     "testing",

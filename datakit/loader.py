@@ -6,6 +6,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from datakit import collate
+from datakit.buckets import BucketSampler, padding_share
 from datakit.chain import irreproducible
 from datakit.dataset import Dataset, LoaderKey, digest
 from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart
@@ -58,6 +60,9 @@ class Loader(DataLoader[Any]):
         groups: int (n,), a group for each record, such as `datakit.vision.aspect_ratio_groups` gives: a batch holds
             records of one group, on all ranks alike. What does not fill a batch comes at the end of the epoch, mixed.
             The order then depends on batch_size x world_size too.
+        lengths: (n,), the length of each record in any unit: a batch then holds records of like length, on all ranks
+            alike, as `BucketSampler` orders them, so that little is padded. Without `shuffle` the longest come first.
+            The order depends on batch_size x world_size too. With `groups` a batch is of one group and of like length.
         on_error: what a record that cannot be read does: `raise` a `SampleError`, `skip` it (the batch is smaller), or
             `replace` it by another record, chosen by its key. Skipped and replaced records are listed in `failures`.
         max_bad: how many records of an epoch may fail before `skip` and `replace` raise all the same: a share of the
@@ -102,6 +107,7 @@ class Loader(DataLoader[Any]):
         rank: int | None = None,
         world_size: int | None = None,
         groups: Sequence[int] | np.ndarray | None = None,
+        lengths: Sequence[float] | np.ndarray | None = None,
         on_error: OnError = "raise",
         max_bad: float | int = 0.01,
         verify: bool = True,
@@ -118,7 +124,8 @@ class Loader(DataLoader[Any]):
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
         self._options, self._collate = dict(options), collate_fn or self.records.collate_fn or collate.stack
-        self.keys = KeySampler(
+        sampler = KeySampler if lengths is None else partial(BucketSampler, lengths=lengths)
+        self.keys: KeySampler = sampler(
             self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, groups=groups
         )
         self.keys.block = self._block = batch_size * self.keys.world_size
@@ -198,6 +205,7 @@ class Loader(DataLoader[Any]):
             rank=self.keys.rank,
             world_size=self.keys.world_size,
             groups=self.keys.groups,
+            lengths=self.keys.lengths if isinstance(self.keys, BucketSampler) else None,
             on_error=self.on_error,
             max_bad=self.max_bad,
             verify=self.verify,
@@ -208,6 +216,29 @@ class Loader(DataLoader[Any]):
         other._next = other._at = self._at
         other.keys.block = self.keys.block if self._at[1] else other._block
         return other
+
+    def padding(self, epoch: int = 0) -> float:
+        """The share of padding in the batches of a whole epoch over all ranks, in [0, 1), by the `lengths` given.
+
+        Nothing is loaded. For the same records in another order there is `padding_share`.
+
+        Raises:
+            DatakitError: for a loader without `lengths`.
+
+        Examples:
+            >>> from datakit import KeySampler, Loader, padding_share
+            >>> records, lengths = range(1000), [100 + number * 37 % 1000 for number in range(1000)]
+            >>> loader = Loader(records, batch_size=8, shuffle=True, lengths=lengths)
+            >>> chance = padding_share(lengths, KeySampler(1000, shuffle=True).order(0), batch_size=8)
+            >>> f"{loader.padding():.3f} where chance has {chance:.3f}"
+            ''
+        """
+        if not isinstance(self.keys, BucketSampler):
+            raise DatakitError("this loader knows no lengths: give it lengths=..., or call datakit.padding_share")
+        keys = copy(self.keys)
+        keys.block = self._block
+        order = keys.order(epoch)[: keys.end()]
+        return padding_share(keys.lengths, order, int(self.batch_size or 1), world_size=keys.world_size)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is: small and plain.
@@ -238,13 +269,14 @@ class Loader(DataLoader[Any]):
             "length": len(self.records),
             "fingerprint": self._fingerprint,
             "groups": "" if self.keys.groups is None else digest(self.keys.groups.tobytes()),
+            "lengths": self._lengths_digest(),
             "block": self.keys.block,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on after the last sample of `state`; batch size, workers and ranks may be others than when it was saved.
 
-        With `groups` the rest of the epoch keeps the order of the batch size that it began with.
+        With `groups` or `lengths` the rest of the epoch keeps the order of the batch size that it began with.
 
         Raises:
             StateError: where the state is not a loader's, or is of another dataset or order; it says what differs.
@@ -254,7 +286,7 @@ class Loader(DataLoader[Any]):
             raise StateError(f"a state of a Loader is a dict, got {type(state).__name__}")
         if missing := sorted(own.keys() - state.keys()):
             raise StateError(f"this is no state of a Loader: it has no {', '.join(missing)}")
-        for field in ("version", "length", "fingerprint", "shuffle", "groups"):
+        for field in ("version", "length", "fingerprint", "shuffle", "groups", "lengths"):
             if state[field] != own[field]:
                 raise StateError(
                     f"the state is of another stream: its {field} is {state[field]!r}, that of this loader over "
@@ -268,6 +300,10 @@ class Loader(DataLoader[Any]):
         self.keys.seed, self.keys.block = state["seed"], state["block"]
         self._next = self._at = (state["epoch"], state["samples"])
         self._passes += 1
+
+    def _lengths_digest(self) -> str:
+        keys = self.keys
+        return digest(keys.lengths.tobytes(), repr(keys.pool).encode()) if isinstance(keys, BucketSampler) else ""
 
     def _get_iterator(self) -> _BaseDataLoaderIter:
         return Workers(self, self.patience) if self.num_workers else super()._get_iterator()

@@ -10,7 +10,7 @@ import datakit
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
     {"errors", "sample", "pixels", "probe", "cores", "phrasing"},
-    {"columns", "files", "tables", "sampling", "foreign"},
+    {"columns", "files", "tables", "sampling", "buckets", "foreign"},
     {"border"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
@@ -65,8 +65,9 @@ def test_no_module_is_longer_than_400_lines():
 
 def test_public_names():
     assert set(datakit.__all__) == {
-        "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset", "audio",
-        "collate", "ensure", "errors", "find", "names", "read_table", "show", "testing", "transforms", "vision",
+        "BucketSampler", "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset",
+        "audio", "collate", "ensure", "errors", "find", "names", "padding_share", "read_table", "show", "testing",
+        "transforms", "vision",
     }  # fmt: skip
     for name in datakit.__all__:
         assert getattr(datakit, name).__doc__, f"{name} has no docstring"
