@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
-from typing import Any
 
 import numpy as np
 
@@ -108,15 +107,17 @@ class BucketSampler(KeySampler):
         """Blocks (k, block) of like length, and what is left over: fewer than a block."""
         whole, rest = divmod(len(records), self.block)
         pools = -(-whole // self.pool) if self.pool and whole and self.shuffle else 1
-        pool = np.minimum(np.arange(len(records)) // self.block, whole - 1) * pools // max(whole, 1)
-        ranked = records[np.lexsort((-self.lengths[records], pool))]
-        if self.shuffle:  # round the pool, as its ends would be left over less often than its middle
-            start = int(np.searchsorted(pool, pools - 1))
-            size = len(records) - start
-            left = np.sort(start + (rng.integers(max(size, 1)) + np.arange(rest)) % max(size, 1))
+        starts = np.arange(pools) * whole // pools * self.block
+        ranked = np.concatenate([self._longest_first(pool) for pool in np.split(records, starts[1:])])
+        if self.shuffle:  # round the last pool, as its ends would be left over less often than its middle
+            size = max(len(records) - starts[-1], 1)
+            left = np.sort(starts[-1] + (rng.integers(size) + np.arange(rest)) % size)
         else:
             left = np.arange(whole * self.block, len(records))
         return np.delete(ranked, left).reshape(whole, self.block), ranked[left]
+
+    def _longest_first(self, records: np.ndarray) -> np.ndarray:
+        return records[np.argsort(-self.lengths[records], kind="stable")]
 
 
 def padding_share(
@@ -158,14 +159,15 @@ def padding_share(
     return 1 - float(inside.sum()) / positions if positions else 0.0
 
 
-def _checked(lengths: Any, n: int) -> np.ndarray:
+def _checked(lengths: Sequence[float] | np.ndarray, n: int) -> np.ndarray:
     """The lengths as float64 (n,), which holds every length that a record can have."""
-    lengths = np.asarray(lengths)
-    if lengths.shape != (n,):
-        raise ValueError(f"lengths have shape {lengths.shape}: one for each of {n} records is needed")
-    if n and lengths.dtype.kind not in "iuf":
-        raise ValueError(f"lengths are numbers, got values of type {lengths.dtype}")
-    wrong = np.flatnonzero(~(np.isfinite(lengths.astype(np.float64)) & (lengths >= 0))) if n else lengths
+    given = np.asarray(lengths)
+    if given.shape != (n,):
+        raise ValueError(f"lengths have shape {given.shape}: one for each of {n} records is needed")
+    if n and given.dtype.kind not in "iuf":
+        raise ValueError(f"lengths are numbers, got values of type {given.dtype}")
+    checked: np.ndarray = given.astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
     if len(wrong):
-        raise ValueError(f"lengths are at least 0 and finite: that of record {wrong[0]} is {lengths[wrong[0]]}")
-    return lengths.astype(np.float64)
+        raise ValueError(f"lengths are at least 0 and finite: that of record {wrong[0]} is {given[wrong[0]]}")
+    return checked
