@@ -13,6 +13,20 @@ from datakit import Columns, Dataset
 from datakit.transforms import Compose, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
 
 
+def ordered(kind, n):
+    """What makes a loader over n records order them by groups, by lengths, or by both; some lengths are equal."""
+    lengths, groups = np.random.default_rng(n).integers(1, 40, n), np.arange(n) % 3
+    return {
+        "plain": {},
+        "groups": {"groups": groups},
+        "lengths": {"lengths": lengths},
+        "both": {"groups": groups, "lengths": lengths},
+    }[kind]
+
+
+ORDERS = ("plain", "groups", "lengths", "both")
+
+
 class Numbers(Dataset):
     """Records 0 … n - 1; each says what it is and draws one number."""
 

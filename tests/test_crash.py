@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -23,10 +24,15 @@ N, EPOCHS, KILLS = 3000, 2, 30
 CIRCUMSTANCES = [(0, 3), (1, 5), (2, 4), (2, 7)]  # workers, batch size
 
 
-def train(folder, workers, batch_size, pause):
+LENGTHS = np.random.default_rng(0).integers(100, 2000, N)
+
+
+def train(folder, workers, batch_size, pause, lengths=None):
     """Log what was received, save the state, step by step, as a careful training script does."""
     torch.set_num_threads(1)
-    loader = Loader(Numbers(N), batch_size, seed=1, shuffle=True, num_workers=workers, collate_fn=digests)
+    loader = Loader(
+        Numbers(N), batch_size, seed=1, shuffle=True, num_workers=workers, collate_fn=digests, lengths=lengths
+    )
     saved, log = folder / "state.json", os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     if saved.exists():
         loader.load_state_dict(json.loads(saved.read_text()))
@@ -40,9 +46,9 @@ def train(folder, workers, batch_size, pause):
             os.replace(folder / "draft", saved)
 
 
-def run(folder, circumstances, pause, kill_after=None, kill_worker=False):
+def run(folder, circumstances, pause, kill_after=None, kill_worker=False, lengths=None):
     """Start the loop in a process of its own; kill it, or one of its workers, after a while."""
-    process = multiprocessing.get_context("fork").Process(target=train, args=(folder, *circumstances, pause))
+    process = multiprocessing.get_context("fork").Process(target=train, args=(folder, *circumstances, pause, lengths))
     process.start()
     if kill_after is not None:
         time.sleep(kill_after)
@@ -53,9 +59,8 @@ def run(folder, circumstances, pause, kill_after=None, kill_worker=False):
     return process.exitcode
 
 
-@pytest.fixture(scope="module")
-def truth():
-    loader = Loader(Numbers(N), 50, seed=1, shuffle=True, collate_fn=digests)
+def truth(batch_size, lengths):
+    loader = Loader(Numbers(N), batch_size, seed=1, shuffle=True, collate_fn=digests, lengths=lengths)
     return {
         (epoch, place): [index, digest]
         for epoch in range(EPOCHS)
@@ -63,14 +68,19 @@ def truth():
     }
 
 
-def test_30_kills_lose_nothing_and_change_nothing(tmp_path, truth, capfd):
+@pytest.mark.parametrize(("kills", "lengths", "circumstances"), [
+    (KILLS, None, CIRCUMSTANCES),
+    (KILLS // 3, LENGTHS, [(workers, 5) for workers in (0, 1, 2)]),  # an order of lengths is that of a batch size
+], ids=["plain", "lengths"])  # fmt: skip
+def test_kills_lose_nothing_and_change_nothing(tmp_path, kills, lengths, circumstances, capfd):
     chance = random.Random(0)
-    for number, circumstances in zip(range(KILLS), itertools.cycle(CIRCUMSTANCES), strict=False):
-        run(tmp_path, circumstances, 0.004, kill_after=chance.uniform(0.02, 0.25), kill_worker=number % 3 == 0)
+    for number, now in zip(range(kills), itertools.cycle(circumstances), strict=False):
+        kill = {"kill_after": chance.uniform(0.02, 0.25), "kill_worker": number % 3 == 0}
+        run(tmp_path, now, 0.004, **kill, lengths=lengths)
     assert json.loads(Path(tmp_path / "state.json").read_text())["epoch"] < EPOCHS, (
         "the loop ended before the last kill"
     )
-    assert run(tmp_path, (2, 16), 0) == 0
+    assert run(tmp_path, (2, 16 if lengths is None else 5), 0, lengths=lengths) == 0
     capfd.readouterr()  # the tracebacks of loops that lost a worker
 
     received, repeated = {}, 0
@@ -80,9 +90,9 @@ def test_30_kills_lose_nothing_and_change_nothing(tmp_path, truth, capfd):
         repeated += sum(place in received for place in places)
         for place, sample in zip(places, batch, strict=True):
             assert received.setdefault(place, sample) == sample
-    assert received == truth
-    largest = max(size for _, size in CIRCUMSTANCES)
-    assert repeated <= KILLS * largest  # the step that was logged when the kill came before its state was saved
+    assert received == truth(5, lengths)
+    largest = max(size for _, size in circumstances)
+    assert repeated <= kills * largest  # the step that was logged when the kill came before its state was saved
 
 
 def test_a_loop_without_its_worker_says_so():

@@ -1,5 +1,6 @@
 """The stream: the same samples whatever the workers, ranks and batch sizes; nothing lost, also after a stop."""
 
+import functools
 import gc
 import itertools
 import multiprocessing
@@ -8,7 +9,20 @@ import time
 import numpy as np
 import pytest
 import torch
-from material import Dies, Hangs, Leaves, Numbers, Stops, digests, draw, ours, plain, torchvision_v2
+from material import (
+    ORDERS,
+    Dies,
+    Hangs,
+    Leaves,
+    Numbers,
+    Stops,
+    digests,
+    draw,
+    ordered,
+    ours,
+    plain,
+    torchvision_v2,
+)
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -55,6 +69,32 @@ def test_epochs_and_seeds_differ(pictures, truth):
     assert len({digest for _, digest in truth[0] + truth[1]}) == 2 * len(pictures)
     other = stream(pictures, epochs=1, seed=SEED + 1)[0]
     assert not {digest for _, digest in other} & {digest for _, digest in truth[0]}
+
+
+@pytest.fixture(scope="module")
+def truth_of(pictures, truth):
+    """The stream in an order: that of groups and lengths depends on the records of a global batch."""
+
+    @functools.cache
+    def of(order, block):
+        return truth if order == "plain" else stream(pictures, batch_size=block, **ordered(order, len(pictures)))
+
+    return of
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8])
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("order", ORDERS[1:])
+def test_in_an_order_of_groups_and_lengths_ranks_change_nothing(pictures, truth, truth_of, ranks, batch_size, order):
+    expected = truth_of(order, ranks * batch_size)
+    assert stream(pictures, ranks=ranks, batch_size=batch_size, **ordered(order, len(pictures))) == expected
+    assert [sorted(epoch) for epoch in expected] == [sorted(epoch) for epoch in truth]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("order", ORDERS[1:])
+def test_in_an_order_of_groups_and_lengths_workers_change_nothing(pictures, truth_of, workers, order):
+    assert stream(pictures, num_workers=workers, **ordered(order, len(pictures))) == truth_of(order, 4)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
@@ -117,18 +157,21 @@ def test_a_stock_dataloader_over_our_keys_gives_the_same_samples():
     assert [b["draw"].tolist() for b in stock] == [b["draw"].tolist() for b in loader]
 
 
-@pytest.mark.parametrize("n", [1, 3, 10, 101])
-@pytest.mark.parametrize("ranks", range(1, 9))
-def test_each_sample_once(n, ranks):
-    seen = [
-        s for r in range(ranks) for b in Loader(Numbers(n), 4, rank=r, world_size=ranks) for s in b["number"].tolist()
-    ]
+@pytest.mark.parametrize("n", [1, 3, 10, 101, 503])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_sample_once(n, ranks, order):
+    options = {"world_size": ranks, "verify": False, **ordered(order, n)}
+    loaders = [Loader(Numbers(n), 4, shuffle=order != "plain", rank=rank, **options) for rank in range(ranks)]
+    seen = [number for loader in loaders for batch in loader for number in batch["number"].tolist()]
     assert sorted(seen) == list(range(n))
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_drop_last_leaves_every_rank_the_same_full_batches(ranks):
-    loaders = [Loader(Numbers(23), 3, drop_last=True, rank=r, world_size=ranks) for r in range(ranks)]
+@pytest.mark.parametrize("order", ORDERS)
+def test_drop_last_leaves_every_rank_the_same_full_batches(ranks, order):
+    options = {"drop_last": True, "world_size": ranks, **ordered(order, 23)}
+    loaders = [Loader(Numbers(23), 3, rank=r, **options) for r in range(ranks)]
     sizes = [[len(batch["number"]) for batch in loader] for loader in loaders]
     assert sizes == [[3] * (23 // (3 * ranks))] * ranks
     assert {len(loader) for loader in loaders} == {23 // (3 * ranks)}
@@ -155,7 +198,8 @@ def test_a_dataset_may_say_how_its_batches_are_made():
 
 def tail(dataset, state, ranks, **options):
     """The rest of the state's epoch and the next one, under other circumstances."""
-    loaders = [Loader(dataset, collate_fn=digests, rank=r, world_size=ranks, **options) for r in range(ranks)]
+    options = {"shuffle": True, "collate_fn": digests, **options}
+    loaders = [Loader(dataset, rank=r, world_size=ranks, **options) for r in range(ranks)]
     seen = []
     for loader in loaders:
         loader.load_state_dict(state)
@@ -166,9 +210,12 @@ def tail(dataset, state, ranks, **options):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_after_any_step_the_rest_is_the_same_under_other_circumstances(pictures, truth, workers):
-    whole = truth[0] + truth[1]
-    loader = Loader(pictures, 4, shuffle=True, seed=SEED, num_workers=workers, collate_fn=digests)
+@pytest.mark.parametrize("order", ORDERS)
+def test_after_any_step_the_rest_is_the_same_under_other_circumstances(pictures, truth_of, workers, order):
+    """A begun epoch keeps its order; a further one is in that of the other circumstances."""
+    options = {"shuffle": True, "collate_fn": digests, **ordered(order, len(pictures))}
+    loader = Loader(pictures, 4, seed=SEED, num_workers=workers, **options)
+    whole = truth_of(order, 4)
     others = itertools.cycle(
         [
             {"ranks": 1, "batch_size": 4, "num_workers": 0},
@@ -181,9 +228,12 @@ def test_after_any_step_the_rest_is_the_same_under_other_circumstances(pictures,
     for _ in range(EPOCHS):
         for batch in loader:
             received += batch
-            state = loader.state_dict()
-            rest = tail(pictures, state, shuffle=True, seed=99, **next(others)) if state["epoch"] < EPOCHS else []
-            assert received + rest == whole
+            state, other = loader.state_dict(), next(others)
+            epoch, samples = state["epoch"], state["samples"]
+            later = truth_of(order, other["ranks"] * other["batch_size"])[epoch + (samples > 0) :]
+            rest = tail(pictures, state, seed=99, **other, **ordered(order, len(pictures)))
+            assert rest == sum(later, whole[epoch][samples:] if samples else [])
+            assert received == sum(whole[:epoch], []) + (whole[epoch][:samples] if samples else [])
 
 
 def test_the_state_counts_what_was_received_on_all_ranks_not_what_was_fetched():

@@ -1,12 +1,16 @@
 """Keys and their order."""
 
 import os
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from material import ORDERS, ordered
+
+from datakit import BucketSampler
 from datakit.sampling import Key, KeySampler, resolve_rank
 
 
@@ -30,25 +34,34 @@ def test_numbers_cannot_slide_from_one_place_of_the_key_into_another():
     assert len(draws) == 4
 
 
-@pytest.mark.parametrize("n", [1, 3, 10, 101])
+def made(order, n, **options):
+    options = {**ordered(order, n), "block": 4, **options}
+    return BucketSampler(n, **options) if "lengths" in options else KeySampler(n, **options)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 10, 101, 503])
 @pytest.mark.parametrize("world", range(1, 9))
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_each_sample_once_over_all_ranks(n, world, shuffle):
-    ranks = [KeySampler(n, shuffle=shuffle, rank=rank, world_size=world) for rank in range(world)]
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_sample_once_over_all_ranks(n, world, shuffle, order):
+    ranks = [made(order, n, shuffle=shuffle, rank=rank, world_size=world) for rank in range(world)]
     seen = [key.index for sampler in ranks for key in sampler]
     assert sorted(seen) == list(range(n))
     assert [len(sampler) for sampler in ranks] == [len(list(sampler)) for sampler in ranks]
 
 
-def test_epochs_are_shuffled_differently_and_repeatably():
-    sampler = KeySampler(100, seed=1, shuffle=True)
+@pytest.mark.parametrize("order", ORDERS)
+def test_epochs_are_shuffled_differently_and_repeatably(order):
+    sampler = made(order, 100, seed=1, shuffle=True)
     orders = [sampler.order(epoch).tolist() for epoch in (0, 1, 0)]
     assert orders[0] == orders[2] != orders[1]
-    assert KeySampler(100, seed=2, shuffle=True).order(0).tolist() != orders[0]
+    assert made(order, 100, seed=2, shuffle=True).order(0).tolist() != orders[0]
+    assert pickle.loads(pickle.dumps(sampler)).order(1).tolist() == orders[1]
 
 
-def test_the_end_is_cut_to_a_multiple_over_all_ranks():
-    lengths = [len(KeySampler(13, rank=rank, world_size=4, multiple_of=8)) for rank in range(4)]
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_end_is_cut_to_a_multiple_over_all_ranks(order):
+    lengths = [len(list(made(order, 13, rank=rank, world_size=4, multiple_of=8))) for rank in range(4)]
     assert lengths == [2, 2, 2, 2]
 
 
