@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from material import ORDERS, ordered
 
 from datakit import BucketSampler
