@@ -38,6 +38,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/measuring.py
 	$(BIN)/python benchmarks/arrays.py
+	$(BIN)/python benchmarks/buckets.py
 
 # hours: all references on real data, honest and sabotaged
 references: $(STAMP)
