@@ -146,7 +146,7 @@ def padding_share(
         >>> round(padding_share(lengths, KeySampler(6).order(0), batch_size=2), 3)
         0.323
         >>> round(padding_share(lengths, BucketSampler(6, lengths, block=2).order(0), batch_size=2), 3)
-        0.16
+        0.137
     """
     if batch_size < 1 or world_size < 1:
         raise ValueError(f"batch_size and world_size are at least 1, got {batch_size} and {world_size}")
