@@ -119,7 +119,7 @@ means of {epochs} epochs. The bar is half of that by chance.
 | --- | --- | --- | --- | --- |
 {chr(10).join(batch_rows(lengths, epochs))}
 
-How many blocks are sorted together (`pool`), at a batch size of {BATCH}: {len(lengths) // BATCH} whole batches an epoch.
+How many blocks are sorted together (`pool`), at a batch size of {BATCH}: {len(lengths) // BATCH} whole ones an epoch.
 Work: positions of the padded batches by those that hold sound. Together again: how often two records of one batch share
 one in the next epoch too. Same speaker: how often two records of one batch are of one. Both by what chance would give.
 
