@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ class SoundDataset(Dataset):
         >>> from datakit.audio import YesNo
         >>> words = YesNo.synthetic(n=8)
         >>> next(words.records())["text"]
-        'no no no yes no yes no no'
+        'no no yes no no no yes no'
         >>> words.lengths()[:3], words.durations()[:3]
         (array([25600, 25600, 25600]), array([3.2, 3.2, 3.2]))
     """
@@ -33,7 +32,7 @@ class SoundDataset(Dataset):
     def load(self, record: Record) -> Sample:
         """The sound, and what the index says of it."""
         fields = dict(vars(record))
-        path = f"{self._folder}{fields.pop('file')}"
+        path = f"{self.root}/{fields.pop('file')}"
         waveform, rate = io.load(path)
         sample = {"waveform": waveform, "sample_rate": rate}
         for key, value in fields.items():
@@ -58,14 +57,6 @@ class SoundDataset(Dataset):
         frames, rates = self._headers()
         return frames / rates
 
-    @property
-    def _folder(self) -> str:
-        """The root, with a separator at its end; kept, since making text of a path costs more than reading a header."""
-        kept = self.__dict__.get("_folder_kept")
-        if kept is None or kept[0] is not self.root:
-            kept = self.__dict__["_folder_kept"] = (self.root, os.path.join(self.root, ""))
-        return str(kept[1])
-
     def _headers(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Frames and sample rates of all records."""
         kept: Any = self.__dict__.get("_headers_kept")
@@ -77,7 +68,7 @@ class SoundDataset(Dataset):
     def _header(self, index: int) -> tuple[int, int]:
         file = str(self.columns.column("file")[index])
         try:
-            about = io.info(self._folder + file)
+            about = io.info(f"{self.root}/{file}")
         except Exception as error:
             raise SampleError.of(
                 error, dataset=type(self).__name__, index=index, path=file, stage="reading its header"

@@ -66,7 +66,7 @@ class CommonVoice(SoundDataset):
         >>> voices = CommonVoice.synthetic(n=4, split="dev")
         >>> sample = voices[2]
         >>> sample["text"], sample["sample_rate"], sample["up_votes"], tuple(sample["waveform"].shape)
-        ('Eight one.', 32000, '2', (1, 19200))
+        ('Four three seven.', 32000, '2', (1, 19200))
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test", "validated", "invalidated", "other")
@@ -104,7 +104,7 @@ class CommonVoice(SoundDataset):
             for row in range(n):
                 words = rng.integers(0, 10, rng.integers(1, 4)).tolist()
                 speaker, name = row // 3, f"common_voice_en_{1 + place * n + row}.mp3"
-                sound = spoken(words, pitch_of(speaker), 32000, rng, seconds=0.3)
+                sound = spoken(words, pitch_of(speaker), 32000, rng, seconds=0.2)
                 write_sound(root / _CLIPS / name, sound, 32000)
                 votes = ["0", "2"] if split == "invalidated" else ["2", "0"] if split != "other" else ["0", "0"]
                 cells = [f"{place:02x}{speaker:062x}", name, f"{text_of(words).capitalize()}.", *votes]

@@ -59,7 +59,7 @@ class LibriSpeech(SoundDataset):
         >>> speech = LibriSpeech.synthetic(n=8, split="dev-clean")
         >>> sample = speech[3]
         >>> sample["text"], sample["speaker"], sample["utterance"], tuple(sample["waveform"].shape)
-        ('TWO NINE FIVE', 101, 0, (1, 14400))
+        ('SEVEN FIVE NINE', 18, 0, (1, 14400))
     """
 
     splits: ClassVar[tuple[str, ...]] = tuple(_SHA256)

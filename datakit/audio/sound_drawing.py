@@ -23,6 +23,7 @@ _FORMANTS = np.array(  # Hz, two at the start of a word and two at its end
     np.float64,
 )
 _WIDTH, _LOUD, _NOISE = 120.0, 0.35, 0.003  # Hz; of full scale
+_HIGHEST, _RATE, _STEP = 3000, 8000, 16  # Hz, of the harmonics; Hz, what they are computed at; samples
 
 Values = npt.NDArray[np.float64]
 
@@ -39,22 +40,23 @@ def spoken(
         rng: draws small differences of pitch, formants and loudness, and noise.
         seconds: of each word.
     """
-    sound = np.concatenate([_word(word, pitch, sample_rate, rng, seconds) for word in words])
+    slow = np.concatenate([_word(word, pitch, rng, seconds) for word in words])
+    length = round(len(slow) * sample_rate / _RATE)
+    sound = np.fft.irfft(np.fft.rfft(slow), length) * (length / len(slow)) if length != len(slow) else slow
     return np.clip(sound + rng.normal(0, _NOISE, len(sound)), -1, 1)
 
 
-def _word(word: int, pitch: float, rate: int, rng: np.random.Generator, seconds: float) -> Values:
-    time = np.arange(round(seconds * rate)) / rate
+def _word(word: int, pitch: float, rng: np.random.Generator, seconds: float) -> Values:
+    time = np.arange(round(seconds * _RATE)) / _RATE
     glide = time / seconds
     formants = _FORMANTS[word] * rng.uniform(0.96, 1.04, 4)
     pitch = pitch * rng.uniform(0.97, 1.03)
-    total = np.zeros(len(time))
-    for harmonic in range(1, int(3000 / pitch)):
-        weight = np.zeros(len(time))
-        for start, end in (formants[[0, 2]], formants[[1, 3]]):
-            centre = start + (end - start) * glide
-            weight += np.exp(-0.5 * ((harmonic * pitch - centre) / _WIDTH) ** 2)
-        total += weight * np.sin(2 * np.pi * harmonic * pitch * time + rng.uniform(0, 2 * np.pi))
+    harmonics = pitch * np.arange(1, int(_HIGHEST / pitch), dtype=np.float64)[:, None]
+    centres = (formants[:2, None] + (formants[2:] - formants[:2])[:, None] * glide[::_STEP])[:, None]
+    weights = np.exp(-0.5 * ((harmonics - centres) / _WIDTH) ** 2).sum(0)
+    phases = rng.uniform(0, 2 * np.pi, harmonics.shape)
+    waves = np.sin(2 * np.pi * harmonics * time + phases)
+    total = (np.repeat(weights, _STEP, 1)[:, : len(time)] * waves).sum(0)
     loud = _LOUD * rng.uniform(0.7, 1) * np.sin(np.pi * glide) ** 0.5
     return np.asarray(loud * total / max(1.0, float(np.abs(total).max())))
 

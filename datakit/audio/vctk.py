@@ -59,7 +59,7 @@ class VCTK(SoundDataset):
         >>> from datakit.audio import VCTK
         >>> sample = VCTK.synthetic(n=8)[3]
         >>> sample["speaker"], sample["utterance"], sample["text"], tuple(sample["waveform"].shape)
-        ('p226', '001', 'Nine eight.', (1, 28800))
+        ('p226', '001', 'Five.', (1, 14400))
     """
 
     remotes: ClassVar[tuple[Remote, ...]] = (

@@ -42,9 +42,9 @@ class YesNo(SoundDataset):
         >>> from datakit.audio import YesNo
         >>> sample = YesNo.synthetic(n=8)[3]
         >>> tuple(sample["waveform"].shape), sample["labels"].tolist()
-        ((1, 25600), [0, 1, 1, 0, 1, 0, 0, 1])
+        ((1, 25600), [0, 1, 1, 0, 1, 1, 0, 0])
         >>> sample["text"]
-        'no yes yes no yes no no yes'
+        'no yes yes no yes yes no no'
     """
 
     classes = ("no", "yes")
