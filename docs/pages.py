@@ -172,7 +172,9 @@ def loading(entry: Entry, has_copy: bool) -> list[str]:
     code += [f"dataset = {name}.synthetic(n=64)  # the synthetic copy, without a network"] if has_copy else []
     commands = []
     if entry.is_named:
-        commands += [f"$ datakit download {entry.name} --root data"] if entry.cls.remotes else []
+        first = next(iter(entry.cls.splits), None)
+        one = f" --split {first}" if entry.cls.remotes_of(first) != entry.cls.remotes else ""
+        commands += [f"$ datakit download {entry.name} --root data{one}"] if entry.cls.remotes else []
         commands += [f"$ datakit inspect {entry.name} --root data"]
         commands += [f"$ datakit inspect {entry.name} --synthetic"] if has_copy else []
     else:

@@ -31,7 +31,7 @@ _BY_HAND = (
 
 
 class CommonVoice(SoundDataset):
-    """Common Voice of one language: sentences that volunteers read, checked by others.
+    """Sentences that volunteers read aloud, checked by others: Common Voice of one language.
 
     Reads `root/{split}.tsv` and the MP3s in `root/clips`; `root` is the folder of the language. A record is a row of
     the table, in its order, with all of its columns as text, `NA` and the empty cell too. `path` without an ending

@@ -31,7 +31,7 @@ _SHA256 = {
 
 
 class LibriSpeech(SoundDataset):
-    """LibriSpeech: about 1,000 hours of English audiobooks, an utterance a record, with transcripts.
+    """About 1,000 hours of English audiobooks with transcripts: LibriSpeech, an utterance a record.
 
     Reads `root/LibriSpeech/{split}/{speaker}/{chapter}/{speaker}-{chapter}-{utterance}.flac` and the transcripts beside
     them, `{speaker}-{chapter}.trans.txt`. Each sound must have its line there, and each line its sound. The archive of
@@ -96,7 +96,8 @@ class LibriSpeech(SoundDataset):
         for chapter in sorted({name.rpartition("/")[0] for name in names}):
             texts.update(_transcripts(folder, chapter))
         if silent := sorted(set(texts).difference(match[3] for match in matches)):
-            raise MissingDataError(f"{folder}: {silent[0]}.flac is missing, which its chapter's .trans.txt names")
+            place = "/".join(silent[0].split("-")[:2])
+            raise MissingDataError(f"{folder / place / silent[0]}.flac is missing, which the .trans.txt there names")
         rows = sorted((match[3], match) for match in matches)
         for utterance, match in rows:
             if utterance not in texts:

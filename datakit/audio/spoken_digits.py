@@ -21,7 +21,7 @@ _TEST_TAKES = 5
 
 
 class SpokenDigits(SoundDataset):
-    """The Free Spoken Digit Dataset: 3,000 recordings of English digits, 50 of each digit by each of six speakers.
+    """3,000 recordings of English digits by six speakers: the Free Spoken Digit Dataset, 50 of each digit by each.
 
     Reads `recordings/{digit}_{speaker}_{take}.wav` below `root` itself, where the dataset's repository may be, or below
     `root/free-spoken-digit-dataset`, where `download` puts them. Takes 0 to 4 are the test set, as upstream says: 300

@@ -24,7 +24,7 @@ _RATE = 48000
 
 
 class VCTK(SoundDataset):
-    """The VCTK corpus, version 0.92: 110 English speakers of many accents read some 400 sentences each.
+    """110 English speakers of many accents who read some 400 sentences each: the VCTK corpus, version 0.92.
 
     Reads `root/VCTK-Corpus-0.92/txt/{speaker}/{speaker}_{utterance}.txt`, which are read at once, and
     `wav48_silence_trimmed/{speaker}/{speaker}_{utterance}_{mic}.flac` beside `txt`. Records are those of torchaudio's
