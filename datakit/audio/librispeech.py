@@ -98,16 +98,15 @@ class LibriSpeech(SoundDataset):
         if silent := sorted(set(texts).difference(match[3] for match in matches)):
             place = "/".join(silent[0].split("-")[:2])
             raise MissingDataError(f"{folder / place / silent[0]}.flac is missing, which the .trans.txt there names")
-        rows = sorted((match[3], match) for match in matches)
-        for utterance, match in rows:
-            if utterance not in texts:
+        for match in matches:
+            if match[3] not in texts:
                 raise CorruptDataError(f"{folder / match[0]}: there is no line for it in the .trans.txt beside it")
-        return Columns(
-            file=[f"{_FOLDER}/{self.split}/{match[0]}" for _, match in rows],
-            text=[texts[utterance] for utterance, _ in rows],
-            speaker=np.array([int(match[1]) for _, match in rows], np.int64),
-            chapter=np.array([int(match[2]) for _, match in rows], np.int64),
-            utterance=np.array([int(match[4]) for _, match in rows], np.int64),
+        return Columns(  # folder by folder is also the order of the names: a hyphen comes before the digits
+            file=[f"{_FOLDER}/{self.split}/{match[0]}" for match in matches],
+            text=[texts[match[3]] for match in matches],
+            speaker=np.array([int(match[1]) for match in matches], np.int64),
+            chapter=np.array([int(match[2]) for match in matches], np.int64),
+            utterance=np.array([int(match[4]) for match in matches], np.int64),
         )
 
     @staticmethod
