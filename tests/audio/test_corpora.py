@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from datakit import Remote
 from datakit.audio import VCTK, AudioFiles, AudioFolder, CommonVoice, LibriSpeech, SpokenDigits, YesNo, save
 from datakit.errors import CorruptDataError, MissingDataError, SampleError, UnknownNameError
 from datakit.testing import assert_dataset
@@ -577,3 +578,18 @@ def test_long_files_are_closed(tmp_path, suffix):
     sounds = AudioFiles(tmp_path)
     assert sounds[0]["waveform"].shape[1] == sounds.lengths()[0] == 600_000
     gc.collect()
+
+
+def test_batches_of_a_corpus_are_padded():
+    from datakit import Loader, collate
+
+    digits = SpokenDigits.synthetic(n=N)
+    loader = Loader(digits, 3, seed=0, shuffle=True, collate_fn=collate.pad)
+    rows = [length for batch in loader for length in batch["length"]]
+    assert sorted(map(int, rows)) == sorted(digits.lengths().tolist())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("a.gz", "b"), ("a.zip", "../b"), ("a.zip", "/b")])
+def test_a_folder_to_unpack_into_is_below_the_root_and_for_archives(name, folder):
+    with pytest.raises(ValueError, match=r"Remote"):
+        Remote(name, unpack=True, folder=folder, produces=("c",))
