@@ -14,10 +14,15 @@ from datakit.errors import DatakitError, UnknownNameError
 BUILT_IN = {
     "celeba": "datakit.vision:CelebA",
     "cifar10": "datakit.vision:CIFAR10",
+    "common-voice": "datakit.audio:CommonVoice",
     "faces": "datakit.vision:FaceLandmarks",
     "fashion-mnist": "datakit.vision:FashionMNIST",
+    "librispeech": "datakit.audio:LibriSpeech",
     "mnist": "datakit.vision:MNIST",
     "penn-fudan": "datakit.vision:PennFudan",
+    "spoken-digits": "datakit.audio:SpokenDigits",
+    "vctk": "datakit.audio:VCTK",
+    "yesno": "datakit.audio:YesNo",
 }
 
 

@@ -108,6 +108,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
         ensure(self.remotes, self.root, download=download)
         self.columns = self.index()
 
+    @classmethod
+    def remotes_of(cls, split: str | None) -> tuple[Remote, ...]:
+        """What a split needs of `remotes`: all of them, unless the dataset says otherwise; all for None."""
+        return cls.remotes
+
     def index(self) -> Columns:
         """Read names and labels, no contents."""
         raise NotImplementedError(f"{type(self).__name__} must say what its records are: def index(self) -> Columns")

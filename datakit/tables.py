@@ -36,6 +36,7 @@ def read_table(
     columns: Columns,
     *,
     delimiter: str = ",",
+    quotes: bool = True,
     extra: Literal["error", "ignore"] = "error",
 ) -> pd.DataFrame:
     r"""Read a CSV file whose first line names its columns.
@@ -49,6 +50,7 @@ def read_table(
         path: the file.
         columns: names of the columns that are asked for, and `str`, `int` or `float` for each.
         delimiter: the character between cells.
+        quotes: whether a cell may stand in quotes; else a quote is a character as any other, and a line is a row.
         extra: `error` refuses columns that are not asked for, `ignore` leaves them out.
 
     Returns:
@@ -82,7 +84,8 @@ def read_table(
     name = os.fspath(path)
     with open_regular(name, "a table") as file:
         lines = itertools.chain.from_iterable(_texts(file, name))
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         header = _header(reader, name)
         places = _places(header, columns, extra, name)
         parts = [_converted([], columns, places, 0, name)]

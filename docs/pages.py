@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from datakit import catalog
 from datakit.dataset import Dataset
@@ -26,11 +26,17 @@ from datakit.files import Remote
 from datakit.report.drawing import draw
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = {"image-folder": "datakit.vision:ImageFolder", "image-files": "datakit.vision:ImageFiles"}
+FOLDERS = {
+    "image-folder": "datakit.vision:ImageFolder",
+    "image-files": "datakit.vision:ImageFiles",
+    "audio-folder": "datakit.audio:AudioFolder",
+    "audio-files": "datakit.audio:AudioFiles",
+}
 """Datasets without a name in the catalog: they read any folder."""
 
 RECORDS, COLUMNS, SIDE, GAP = 8, 4, 240, 12  # of the picture; pixels
 MOST_CLASSES = 24
+WAVE = (13, 148, 136, 255)  # RGBA, to be seen on light and on dark ground
 SECTION = re.compile(r"^(Args|Attributes|Raises|Examples?):\n((?:[ \t]+.*\n|\n)*)", re.M)
 
 
@@ -95,6 +101,7 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
     samples = [copy[index] for index in range(min(RECORDS, len(copy)))]
     drawings = [draw(sample, classes=copy.classes, side=SIDE) for sample in samples]
     images = [drawing.image for drawing in drawings if drawing is not None]
+    images = images or [wave(sample["waveform"].numpy()) for sample in samples if "waveform" in sample]
     if not images:
         rows = [f"| `{key}` | {kind(value)} | {content(value)} |" for key, value in samples[0].items() if key != "path"]
         table = "\n".join(["| key | type | value |", "| --- | --- | --- |", *rows])
@@ -107,17 +114,34 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
     if "label" in samples[0]:
         names = [str(copy.classes[sample["label"]]) for sample in samples if len(copy.classes)]
         caption += f" Labels: {', '.join(names or [str(sample['label']) for sample in samples])}."
+    texts = [sample["text"] for sample in samples if "text" in sample]
+    caption += f" Texts: {'; '.join(texts)}." if texts else ""
     return [f"![{alt}]({entry.name}.webp)", f"*{caption}*"]
+
+
+def wave(waveform: np.ndarray) -> Image.Image:
+    """A waveform, (C, T), as a band from its least to its greatest value in each column of pixels."""
+    fine, height = 2, SIDE // 2
+    picture = Image.new("RGBA", (SIDE * fine, height * fine))
+    pen = ImageDraw.Draw(picture)
+    scale = 0.48 * picture.height / max(float(np.abs(waveform).max()), 1e-3)
+    for column, part in enumerate(np.array_split(waveform.mean(0), picture.width)):
+        if len(part):
+            top, bottom = ((0.5 * picture.height - scale * edge) for edge in (part.max(), part.min()))
+            pen.line([(column, top - 0.5), (column, bottom + 0.5)], fill=WAVE)
+    return picture.resize((SIDE, height), Image.Resampling.BOX)
 
 
 def sheet(images: list[Image.Image]) -> Image.Image:
     """The pictures side by side, each in the middle of its cell, on a transparent ground."""
     columns, rows = min(COLUMNS, len(images)), -(-len(images) // COLUMNS)
-    step = SIDE + GAP
-    canvas = Image.new("RGBA", (columns * step - GAP, rows * step - GAP))
+    step, side = SIDE + GAP, max(image.height for image in images)
+    canvas = Image.new("RGBA", (columns * step - GAP, rows * (side + GAP) - GAP))
     for place, image in enumerate(images):
         row, column = divmod(place, COLUMNS)
-        canvas.paste(image, (column * step + (SIDE - image.width) // 2, row * step + (SIDE - image.height) // 2))
+        canvas.paste(
+            image, (column * step + (SIDE - image.width) // 2, row * (side + GAP) + (side - image.height) // 2)
+        )
     return canvas
 
 
@@ -141,17 +165,20 @@ def loading(entry: Entry, has_copy: bool) -> list[str]:
     """How the dataset is made, in Python and on the command line."""
     name = entry.cls.__name__
     split = f", split={entry.cls.splits[0]!r}" if entry.cls.splits else ""
-    place = '"data"' if entry.is_named else '"path/to/images"'
+    kinds = "sounds" if entry.group == "audio" else "images"
+    place = '"data"' if entry.is_named else f'"path/to/{kinds}"'
     download = ", download=True" if entry.cls.remotes and not any(r.manual for r in entry.cls.remotes) else ""
     code = [f"from {public_module(entry.cls)} import {name}", "", f"dataset = {name}({place}{split}{download})"]
     code += [f"dataset = {name}.synthetic(n=64)  # the synthetic copy, without a network"] if has_copy else []
     commands = []
     if entry.is_named:
-        commands += [f"$ datakit download {entry.name} --root data"] if entry.cls.remotes else []
+        first = next(iter(entry.cls.splits), None)
+        one = f" --split {first}" if entry.cls.remotes_of(first) != entry.cls.remotes else ""
+        commands += [f"$ datakit download {entry.name} --root data{one}"] if entry.cls.remotes else []
         commands += [f"$ datakit inspect {entry.name} --root data"]
         commands += [f"$ datakit inspect {entry.name} --synthetic"] if has_copy else []
     else:
-        commands += ["$ datakit inspect path/to/images"]
+        commands += [f"$ datakit inspect path/to/{kinds}"]
     signature = inspect.signature(entry.cls)
     parameters = [
         parameter.replace(annotation=parameter.empty)

@@ -82,7 +82,7 @@ def test_list():
     lines = run("list").stdout.splitlines()
     assert [line.split() for line in lines] == [[name, target] for name, target in sorted(catalog.targets().items())]
     assert "faces" in {line.split()[0] for line in lines}
-    assert len({line.index("datakit.vision:") for line in lines}) == 1  # aligned
+    assert len({line.index("datakit.") for line in lines}) == 1  # aligned
     listed = json.loads(run("list", "--json").stdout)
     assert {"name": "faces", "target": "datakit.vision:FaceLandmarks"} in listed
     assert len(listed) == len(lines)

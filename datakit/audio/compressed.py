@@ -108,24 +108,38 @@ def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, strea
     """The file in libsndfile's hands, after the checks of its format; any error of libsndfile's becomes ours."""
     import soundfile
 
-    file, lead, frames = _checked(kind, file, size, at, whole=whole, streamed=streamed)
-    file.seek(0)
+    with _buffered(file) as file:
+        file, lead, frames = _checked(kind, file, size, at, whole=whole, streamed=streamed)
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(calls := _Calls(file)) as decoder:
+                if decoder.format not in (kind, f"{kind}EX"):
+                    raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
+                check_format(decoder.channels, decoder.samplerate)
+                decoder.seekable = lambda: False  # else `read` ends with a seek to where it is, as dear as any
+                frames = decoder.frames if frames is None else frames
+                if frames <= 0:
+                    raise CorruptDataError(f"this {kind} holds no frames")
+                yield Sound(decoder, kind, lead, frames)
+        except (soundfile.SoundFileError, CorruptDataError) as error:
+            if calls.error is not None:
+                raise calls.error from error
+            if isinstance(error, CorruptDataError):
+                raise
+            raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
+
+
+@contextlib.contextmanager
+def _buffered(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file behind a buffer, which is given up without closing the file: that is for who opened it."""
+    if not isinstance(file, io.FileIO):
+        yield file
+        return
+    reader = io.BufferedReader(file)
     try:
-        with soundfile.SoundFile(calls := _Calls(file)) as decoder:
-            if decoder.format not in (kind, f"{kind}EX"):
-                raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
-            check_format(decoder.channels, decoder.samplerate)
-            decoder.seekable = lambda: False  # else `read` ends with a seek to where it is, as dear as any
-            frames = decoder.frames if frames is None else frames
-            if frames <= 0:
-                raise CorruptDataError(f"this {kind} holds no frames")
-            yield Sound(decoder, kind, lead, frames)
-    except (soundfile.SoundFileError, CorruptDataError) as error:
-        if calls.error is not None:
-            raise calls.error from error
-        if isinstance(error, CorruptDataError):
-            raise
-        raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
+        yield reader
+    finally:
+        reader.detach()
 
 
 class _Calls:
@@ -162,8 +176,6 @@ def _checked(
         data = file.read()
         data, lead, frames = mpeg.prepared(data, at, whole=whole)
         return io.BytesIO(data), lead, frames
-    if isinstance(file, io.FileIO):
-        file = io.BufferedReader(file)
     if at or not isinstance(file, io.BufferedReader | io.BytesIO):  # a slow seek, or errors that a callback would lose
         file.seek(at)
         file, size = io.BytesIO(file.read()), size - at

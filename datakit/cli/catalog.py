@@ -32,18 +32,23 @@ def list_(as_json: bool) -> None:
 @click.command(short_help="Download a dataset, verify and unpack it.")
 @click.argument("name")
 @click.option("--root", required=True, metavar="DIR", help="Where to put it; made if it is not there.")
+@click.option("--split", metavar="NAME", help="Only what this split needs.")
 @json_option
 @debug_option
-def download(name: str, root: str, as_json: bool) -> None:
+def download(name: str, root: str, split: str | None, as_json: bool) -> None:
     """Download the dataset NAME, verify and unpack it; what is there already stays.
 
     Without a network: DATAKIT_MIRROR=file:///a/folder/with/the/archives.
     """
     from datakit.catalog import find
+    from datakit.errors import UnknownNameError
     from datakit.files import ensure
     from datakit.targets import TargetError
 
-    remotes = find(name).remotes
+    cls = find(name)
+    if split is not None and split not in cls.splits:
+        raise UnknownNameError.of(f"split of {cls.__name__}", split, cls.splits)
+    remotes = cls.remotes_of(split)
     if not remotes:
         raise TargetError(f"{name} has nothing to download")
     with redirect_stdout(sys.stderr):

@@ -152,7 +152,11 @@ def _stage(remote: Remote, place: Place, fetched: Fetched) -> list[File]:
     from datakit.files.unpack import unpack
 
     if remote.unpack:
-        files = unpack(fetched.path, remote.name, place.staging)
+        into = place.staging / remote.folder
+        into.mkdir(parents=True, exist_ok=True)
+        files = unpack(fetched.path, remote.name, into)
+        if remote.folder:
+            files = [file._replace(path=f"{remote.folder}/{file.path}") for file in files]
     else:
         target = place.staging / remote.name
         target.parent.mkdir(parents=True, exist_ok=True)

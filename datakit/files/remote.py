@@ -41,6 +41,7 @@ class Remote:
         size: bytes.
         unpack: whether it is an archive (zip, tar, tar.gz, tar.xz, tar.bz2) to unpack into the root, or one
             compressed file (gz, xz, bz2) to unpack beside itself.
+        folder: the folder under the root that an archive is unpacked into; the root itself by default.
         produces: paths under the root that exist once it is prepared; (name,) unless it is unpacked.
         manual: for what no program may fetch: which file to get where, and where to put it.
 
@@ -59,13 +60,16 @@ class Remote:
     md5: str | None = None
     size: int | None = None
     unpack: bool = False
+    folder: str = ""
     produces: tuple[str, ...] = ()
     manual: str | None = None
 
     def __post_init__(self) -> None:
         if not self.produces and not self.unpack:
             object.__setattr__(self, "produces", (self.name,))
-        for name in (self.name, *self.produces):
+        if self.folder and (not self.unpack or FORMATS.get(ending(self.name), ("file",))[0] == "file"):
+            raise ValueError(f"Remote {self.name}: folder= is for archives that are unpacked")
+        for name in (self.name, *self.produces, *filter(None, [self.folder])):
             if leaves(name) or name.split("/")[0] == ".datakit":
                 raise ValueError(f"Remote: {name!r} must be a path under the root and outside its .datakit")
         for url in self.urls:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from datakit.chain import Transform
 from datakit.columns import Columns, Record
 from datakit.dataset import Dataset
 from datakit.errors import MissingDataError
+from datakit.files.walking import class_files, files_below
 from datakit.sample import Sample
 from datakit.vision.io import IMAGE_SUFFIXES, read_image
 
@@ -43,7 +42,7 @@ class ImageFiles(Dataset):
 
     def index(self) -> Columns:
         """Paths of the images, relative to `root`."""
-        files = list(image_files(self.root))
+        files = list(files_below(self.root, IMAGE_SUFFIXES))
         if not files:
             raise MissingDataError(f"{self.root.absolute()} has no images ({', '.join(IMAGE_SUFFIXES)})")
         return Columns(file=files)
@@ -89,56 +88,11 @@ class ImageFolder(Dataset):
 
     def index(self) -> Columns:
         """Paths relative to `root`, and labels."""
-        self.classes = [entry.name for entry in _visible(self.root) if entry.is_dir()]
-        if not self.classes:
-            raise MissingDataError(
-                f"{self.root.absolute()} has no folders in it; ImageFolder expects one for each class. "
-                "For a folder of images without classes there is ImageFiles"
-            )
-        found = [list(image_files(self.root, name)) for name in self.classes]
-        if empty := [name for name, files in zip(self.classes, found, strict=True) if not files]:
-            raise MissingDataError(f"no images in {', '.join(repr(name) for name in empty)} of {self.root.absolute()}")
-        labels = [label for label, files in enumerate(found) for _ in files]
-        return Columns(file=[file for files in found for file in files], label=labels)
+        hint = "ImageFolder expects one for each class. For a folder of images without classes there is ImageFiles"
+        self.classes, files, labels = class_files(self.root, IMAGE_SUFFIXES, "images", hint)
+        return Columns(file=files, label=labels)
 
     def load(self, record: Record) -> Sample:
         """The image and its class."""
         path = self.root / record.file
         return {"image": read_image(path), "label": record.label, "path": str(path)}
-
-
-def image_files(root: Path, below: str = "") -> Iterator[str]:
-    """Paths of the images in `root / below`, relative to `root`, sorted. A link back to a folder above is not followed.
-
-    Raises:
-        MissingDataError: there is no such folder.
-        PermissionError: a folder that may not be read.
-    """
-    above = frozenset({_identity(root)}) if below else frozenset()
-    return _walk(root, below, above)
-
-
-def _walk(root: Path, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    here = _identity(root / below)
-    if here in above:
-        return
-    for entry in _visible(root / below):
-        path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_dir():
-            yield from _walk(root, path, above | {here})
-        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-            yield path
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    if not folder.is_dir():
-        raise MissingDataError(f"there is no folder {folder.absolute()}")
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    if not folder.is_dir():
-        raise MissingDataError(f"there is no folder {folder.absolute()}")
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
