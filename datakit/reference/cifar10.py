@@ -12,6 +12,7 @@ from torch.nn import functional
 from datakit.dataset import Dataset
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
+from datakit.reference.guesses import guesses, spread
 from datakit.reference.history import History
 from datakit.reference.schedules import learn
 from datakit.reference.split import leaked, no_leak
@@ -106,6 +107,13 @@ class Cifar10(Reference):
             wrong = self.classes[int(row.argmax())] if row.any() else ""
             lines.append(f"{name:<12}{100 * right:6.1f} %  {wrong}".rstrip())
         return lines
+
+    def pictures(self, history: History) -> Mapping[str, bytes]:
+        """Some test images with what they were taken for."""
+        some, (labels, answers) = spread(len(self.test.records)), self.answers()
+        images = [self.test.records[place]["image"].permute(1, 2, 0).numpy() for place in some]
+        truths, taken = ([self.classes[int(values[place])] for place in some] for values in (labels, answers))
+        return {"predictions.png": guesses(images, truths, taken)}
 
 
 def net() -> nn.Sequential:
