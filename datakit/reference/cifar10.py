@@ -28,7 +28,7 @@ class Cifar10(Reference):
     """Ten kinds of things in photographs of 32 x 32 pixels, by a net of two convolutions.
 
     The bars: 45 % of the test images are right after 100,000 samples seen, and none of them is, pixel for pixel, one of
-    the training images. The 10 epochs are those of a set of 10,000 images; the whole one needs `--epochs 2`.
+    the training images. That takes 10 epochs of a set of 10,000 images, and 2 of the whole one.
     """
 
     name = "cifar10"
@@ -48,7 +48,7 @@ class Cifar10(Reference):
         self.normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
         self.model = net().to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
-        self.bar_epoch = self.synthetic_epochs if self.is_synthetic else max(1, SAMPLES // len(train))
+        self.bar_epoch = self.synthetic_epochs if self.is_synthetic else max(1, round(SAMPLES / len(train)))
         steps = self.bar_epoch * len(self.loader)
         self.schedule = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1, 0, total_iters=steps)
 
@@ -57,6 +57,11 @@ class Cifar10(Reference):
         if self.root is None:
             return CIFAR10.synthetic(DRAWN, split=name)
         return CIFAR10(self.root, name, download=self.download)
+
+    @property
+    def usual_epochs(self) -> int:
+        """As many as the bar wants, once the images are known."""
+        return getattr(self, "bar_epoch", super().usual_epochs)
 
     def chain(self) -> Compose:
         """What the training images go through."""
