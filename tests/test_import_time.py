@@ -1,23 +1,28 @@
 """The command and the package are there at once: nothing heavy is imported before it is needed."""
 
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "matplotlib", "PIL", "jinja2", "skimage", "datasets", "requests"}
 HEAVY |= {"torchaudio", "soundfile", "kaldi_io"}
-LIMIT = 0.3  # seconds
+LIMIT = 0.3  # seconds of a processor, which others that want it do not make more
+
+
+def used():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def best(command, tries=5):
     times = []
     for _ in range(tries):
-        start = time.perf_counter()
+        start = used()
         subprocess.run(command, check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
+        times.append(used() - start)
         if times[-1] < LIMIT:
             break
     return min(times)

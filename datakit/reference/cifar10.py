@@ -12,6 +12,7 @@ from torch.nn import functional
 from datakit.dataset import Dataset
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
+from datakit.reference.guesses import guesses, spread
 from datakit.reference.history import History
 from datakit.reference.schedules import learn
 from datakit.reference.split import leaked, no_leak
@@ -27,7 +28,7 @@ class Cifar10(Reference):
     """Ten kinds of things in photographs of 32 x 32 pixels, by a net of two convolutions.
 
     The bars: 45 % of the test images are right after 100,000 samples seen, and none of them is, pixel for pixel, one of
-    the training images. The 10 epochs are those of a set of 10,000 images; the whole one needs `--epochs 2`.
+    the training images. That takes 10 epochs of a set of 10,000 images, and 2 of the whole one.
     """
 
     name = "cifar10"
@@ -47,7 +48,7 @@ class Cifar10(Reference):
         self.normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
         self.model = net().to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
-        self.bar_epoch = self.synthetic_epochs if self.is_synthetic else max(1, SAMPLES // len(train))
+        self.bar_epoch = self.synthetic_epochs if self.is_synthetic else max(1, round(SAMPLES / len(train)))
         steps = self.bar_epoch * len(self.loader)
         self.schedule = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1, 0, total_iters=steps)
 
@@ -56,6 +57,11 @@ class Cifar10(Reference):
         if self.root is None:
             return CIFAR10.synthetic(DRAWN, split=name)
         return CIFAR10(self.root, name, download=self.download)
+
+    @property
+    def usual_epochs(self) -> int:
+        """As many as the bar wants, once the images are known."""
+        return getattr(self, "bar_epoch", super().usual_epochs)
 
     def chain(self) -> Compose:
         """What the training images go through."""
@@ -106,6 +112,13 @@ class Cifar10(Reference):
             wrong = self.classes[int(row.argmax())] if row.any() else ""
             lines.append(f"{name:<12}{100 * right:6.1f} %  {wrong}".rstrip())
         return lines
+
+    def pictures(self, history: History) -> Mapping[str, bytes]:
+        """Some test images with what they were taken for."""
+        some, (labels, answers) = spread(len(self.test.records)), self.answers()
+        images = [self.test.records[place]["image"].permute(1, 2, 0).numpy() for place in some]
+        truths, taken = ([self.classes[int(values[place])] for place in some] for values in (labels, answers))
+        return {"predictions.png": guesses(images, truths, taken)}
 
 
 def net() -> nn.Sequential:

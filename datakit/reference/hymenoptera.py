@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 from torchvision.models import ResNet18_Weights, resnet18
 
@@ -19,14 +17,12 @@ from datakit.errors import MissingDataError
 from datakit.files import Remote, ensure
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Check
+from datakit.reference.guesses import guesses, spread
 from datakit.reference.history import History
 from datakit.reference.insect_drawing import Insects
 from datakit.reference.schedules import OneCycle, learn
 from datakit.reference.split import leaked, no_leak
 from datakit.reference.weights import MEAN, STD, Pretrained, pretrained
-from datakit.report.contact_sheet import Tile, sheet
-from datakit.report.output import png
-from datakit.report.palette import WRONG
 from datakit.synthetic import synthetic_root
 from datakit.transforms import (
     CenterCrop,
@@ -44,7 +40,6 @@ ARCHIVE = Remote(
     unpack=True, produces=("hymenoptera_data/train", "hymenoptera_data/val"),
 )  # fmt: skip
 NORMALIZE = Normalize(MEAN, STD)
-_SHOWN = 24  # images in the picture
 
 
 class Hymenoptera(Reference):
@@ -158,11 +153,12 @@ class Hymenoptera(Reference):
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Some images of `val` with what they were taken for."""
-        some = np.linspace(0, len(self.val) - 1, min(_SHOWN, len(self.val))).round().astype(int)
-        seen = self.val.with_transform(Compose([Rescale(176), CenterCrop(176)]))
+        some = spread(len(self.val))
+        seen, names = self.val.with_transform(Compose([Rescale(176), CenterCrop(176)])), self.val.classes
         taken = self.predicted(Subset(self.val, some)).tolist()
-        tiles = [_tile(seen[index], self.val.classes, label) for index, label in zip(some.tolist(), taken, strict=True)]
-        return {"predictions.png": png(sheet(tiles, columns=6))}
+        samples = [seen[place] for place in some]
+        truths, answers = [names[sample["label"]] for sample in samples], [names[label] for label in taken]
+        return {"predictions.png": guesses([sample["image"] for sample in samples], truths, answers)}
 
 
 def augmented(side: int) -> Compose:
@@ -179,13 +175,6 @@ def above_chance(labels: Sequence[int]) -> float:
     """The share of the largest class and two binomial standard errors of it: what guessing does not reach."""
     share = max(map(labels.count, labels)) / len(labels)
     return share + 2 * math.sqrt(share * (1 - share) / len(labels))
-
-
-def _tile(sample: dict[str, Any], classes: Sequence[str], taken: int) -> Tile:
-    image, truth = Image.fromarray(sample["image"]), classes[sample["label"]]
-    if taken == sample["label"]:
-        return Tile(image, truth)
-    return Tile(image, f"{truth}, taken for {classes[taken]}", WRONG, framed=True)
 
 
 class UnsortedClasses(Hymenoptera):

@@ -172,7 +172,7 @@ class PennFudanDetector(Reference):
         with torch.inference_mode():
             found = self.model([self.normalize.on(sample["image"].to(self.device)) for sample in samples])
         certain = [{key: values[one["scores"] >= _CERTAIN] for key, values in one.items()} for one in found]
-        rows = {"truth": samples, f"found, with a score of {_CERTAIN} or more": certain}
+        rows = {"truth": samples, f"found, score ≥ {_CERTAIN}": certain}
         tiles = [
             Tile(_drawn(sample["image"], one), f"{word}: {len(one['boxes'])}")
             for word, row in rows.items()

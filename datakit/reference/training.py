@@ -59,12 +59,12 @@ def train(
         True
     """
     folder = Path(out)
-    epochs = epochs or reference.usual_epochs
     history = History()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if reference.device.type == "cuda" else []):
         torch.manual_seed(reference.seed)
         reference.build()
         _check_built(reference)
+        epochs = epochs or reference.usual_epochs
         tell(f"{reference.name}: {placeless(reference.data)}, on {_place(reference.device)}")
         for note in reference.notes:
             tell(f"note: {note}")

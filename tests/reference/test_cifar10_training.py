@@ -39,8 +39,22 @@ def test_things_are_told_apart(trained):
 
 @pytest.mark.parametrize("bug", MISSED)
 def test_a_bug_makes_it_miss_the_bar(trained, bug):
-    result = trained("cifar10", bug)
+    epochs = 1 if bug == "tests-on-train" else None  # which is no matter of learning
+    result = trained("cifar10", bug, epochs=epochs)
     assert not result.checks[MISSED[bug]].passed, str(result)
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(2000, 50), (1500, 67)])
+def test_as_many_epochs_as_make_the_samples_of_the_bar(images, epochs):
+    class Real(Cifar10):
+        is_synthetic = False
+
+        def split(self, name):
+            return Subset(super().split(name), range(images))
+
+    reference = Real()
+    reference.build()
+    assert reference.usual_epochs == reference.bar_epoch == epochs
 
 
 def test_one_leaked_image_is_found():
