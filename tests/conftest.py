@@ -1,6 +1,7 @@
 """What every test file may ask for."""
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def nuclei(shared, tmp_path_factory):
     from datakit.vision import PennFudan
 
     return PennFudan(unpacked(shared / "nuclei-in-pennfudan-layout.zip", tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def cifar(shared, tmp_path_factory):
+    """12,000 real images of CIFAR-10, as they are: Python 3 wrote them, with protocol 2 and bytes as keys."""
+    archive = shared / "cifar10-subset" / "cifar-10-python.tar.gz"
+    if not archive.exists():
+        pytest.skip("the subset of CIFAR-10 is not among the real datasets")
+    root = tmp_path_factory.mktemp("cifar")
+    with tarfile.open(archive) as tar:
+        tar.extractall(root, filter="data")
+    return root
 
 
 def unpacked(archive, tmp_path_factory):

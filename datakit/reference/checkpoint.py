@@ -73,6 +73,8 @@ def read(folder: Path) -> dict[str, Any]:
         raise CorruptDataError(f"{path} is no checkpoint: {type(error).__name__}") from error
     if not isinstance(document, dict) or document.get("version") != _VERSION or not document.keys() >= _PARTS:
         raise CorruptDataError(f"{path} is no checkpoint of a reference")
+    if not isinstance(document["run"], dict):
+        raise CorruptDataError(f"{path} is no checkpoint of a reference")
     return document
 
 

@@ -1,7 +1,5 @@
 """`cifar10`: photographs are told apart, and bugs make the run miss its bar."""
 
-import tarfile
-
 import pytest
 
 from datakit import Concat, Subset
@@ -10,18 +8,6 @@ from datakit.reference.cifar10 import Cifar10
 
 MISSED = {"axes-viewed": 0, "tests-on-train": 1}
 """The bar that each bug misses: accuracy, test images that were trained on."""
-
-
-@pytest.fixture(scope="module")
-def subset(shared, tmp_path_factory):
-    """12,000 of the real photographs."""
-    archive = shared / "cifar10-subset" / "cifar-10-python.tar.gz"
-    if not archive.exists():
-        pytest.skip("the subset of CIFAR-10 is not among the real datasets")
-    root = tmp_path_factory.mktemp("cifar")
-    with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="data")
-    return root
 
 
 def test_there_is_a_test_for_each_bug():
@@ -70,8 +56,8 @@ def test_one_leaked_image_is_found():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_real_photographs(trained, subset):
-    result = trained("cifar10", root=subset)
+def test_real_photographs(trained, cifar):
+    result = trained("cifar10", root=cifar)
     assert result.passed, str(result)
     assert "100,000 samples" in result.checks[0].what
 
@@ -79,6 +65,6 @@ def test_real_photographs(trained, subset):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("bug", MISSED)
-def test_a_bug_on_real_photographs(trained, subset, bug):
-    result = trained("cifar10", bug, root=subset)
+def test_a_bug_on_real_photographs(trained, cifar, bug):
+    result = trained("cifar10", bug, root=cifar)
     assert not result.checks[MISSED[bug]].passed, str(result)

@@ -327,7 +327,7 @@ def test_listing_references_takes_no_torch():
 
 def test_killed_and_taken_up_by_the_command(tmp_path):
     """SIGKILL in the middle of an epoch; the end is the same as that of a run that nobody touched."""
-    command = [sys.executable, "-m", "datakit", "train", "faces", "--synthetic", "--device", "cpu", "--epochs", "2"]
+    command = [sys.executable, "-m", "datakit", "train", "fgsm", "--synthetic", "--device", "cpu", "--epochs", "2"]
     often = "from datakit.reference import training; training.train.__kwdefaults__['save_every'] = 0.0; "
     often += "import sys; sys.argv[0] = 'datakit'; from datakit.cli import main; main()"
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -337,13 +337,13 @@ def test_killed_and_taken_up_by_the_command(tmp_path):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    steps = len(outcome(tmp_path / "killed" / NAME)[0]["losses"]["distance"])
+    steps = len(outcome(tmp_path / "killed" / NAME)[0]["losses"]["loss"])
     ends = {}
     for name, more in (("killed", ["--resume"]), ("whole", [])):
         arguments = [*command, "--out", str(tmp_path / name), *more]
         done = subprocess.run(arguments, capture_output=True, text=True, env=alone)
-        assert done.stdout.splitlines()[-1].startswith("faces: "), done.stderr
+        assert done.stdout.splitlines()[-1].startswith("fgsm: "), done.stderr
         ends[name] = outcome(tmp_path / name / NAME)
-    assert steps < len(ends["whole"][0]["losses"]["distance"])
+    assert steps < len(ends["whole"][0]["losses"]["loss"])
     assert ends["killed"][0] == ends["whole"][0]
     assert same(ends["killed"][1], ends["whole"][1])

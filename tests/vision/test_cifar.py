@@ -2,7 +2,6 @@
 
 import pickle
 import shutil
-import tarfile
 import types
 
 import numpy as np
@@ -26,18 +25,6 @@ class Theirs(theirs.CIFAR10):
     meta = types.MappingProxyType({**theirs.CIFAR10.meta, "md5": None})
 
 
-@pytest.fixture(scope="module")
-def subset(shared, tmp_path_factory):
-    """The subset of the real images, as it is: Python 3 wrote it, with protocol 2 and bytes as keys."""
-    archive = shared / "cifar10-subset" / "cifar-10-python.tar.gz"
-    if not archive.exists():
-        pytest.skip("the subset of CIFAR-10 is not among the real datasets")
-    root = tmp_path_factory.mktemp("cifar")
-    with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="data")
-    return root
-
-
 def rewritten(root, target, write):
     """The same entries under keys that torchvision reads, pickled by `write`."""
     (target / FOLDER).mkdir(parents=True)
@@ -55,15 +42,15 @@ def decoded(value):
 
 
 @pytest.fixture(scope="module")
-def original(subset, tmp_path_factory):
+def original(cifar, tmp_path_factory):
     """The subset as Python 2 would have pickled it, which is how the original files are."""
-    return rewritten(subset, tmp_path_factory.mktemp("original"), python2_pickle)
+    return rewritten(cifar, tmp_path_factory.mktemp("original"), python2_pickle)
 
 
 @pytest.mark.parametrize(("split", "n"), [("train", 10_000), ("test", 2_000)])
-def test_every_image_and_label_is_torchvisions(original, subset, split, n):
+def test_every_image_and_label_is_torchvisions(original, cifar, split, n):
     truth = Theirs(original, train=split == "train")
-    for root in (original, subset):
+    for root in (original, cifar):
         dataset = CIFAR10(root, split)
         assert len(dataset) == n
         samples = list(dataset)
@@ -74,8 +61,8 @@ def test_every_image_and_label_is_torchvisions(original, subset, split, n):
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
-def test_files_that_python_3_wrote(original, subset, tmp_path, protocol):
-    root = rewritten(subset, tmp_path, lambda entries: pickle.dumps(entries, protocol))
+def test_files_that_python_3_wrote(original, cifar, tmp_path, protocol):
+    root = rewritten(cifar, tmp_path, lambda entries: pickle.dumps(entries, protocol))
     assert CIFAR10(root).fingerprint() == CIFAR10(original).fingerprint()
     np.testing.assert_array_equal(CIFAR10(root, "test")[7]["image"], Theirs(root, train=False).data[7])
 
@@ -99,7 +86,7 @@ def test_the_archive_and_its_checksum_are_torchvisions():
     assert remote.produces == (theirs.CIFAR10.base_folder,)
 
 
-def test_download_from_a_mirror_that_has_its_own_checksums(subset, shared, tmp_path, monkeypatch):
+def test_download_from_a_mirror_that_has_its_own_checksums(cifar, shared, tmp_path, monkeypatch):
     """The subset is another archive than the one upstream; its mirror says so in SHA256SUMS, and is believed."""
     import hashlib
 
@@ -109,13 +96,13 @@ def test_download_from_a_mirror_that_has_its_own_checksums(subset, shared, tmp_p
     (mirror / "SHA256SUMS").write_text(f"{hashlib.sha256(data).hexdigest()}  cifar-10-python.tar.gz\n")
     monkeypatch.setenv("DATAKIT_MIRROR", mirror.as_uri())
     dataset = CIFAR10(tmp_path / "root", "test", download=True)
-    assert dataset.fingerprint() == CIFAR10(subset, "test").fingerprint()
+    assert dataset.fingerprint() == CIFAR10(cifar, "test").fingerprint()
     monkeypatch.delenv("DATAKIT_MIRROR")
     assert len(CIFAR10(tmp_path / "root", download=True)) == 10_000  # nothing is fetched again
 
 
-def test_images_are_not_sent_to_workers(original, subset):
-    for root in (original, subset):
+def test_images_are_not_sent_to_workers(original, cifar):
+    for root in (original, cifar):
         dataset = CIFAR10(root)
         sent = pickle.dumps(dataset)
         assert len(sent) < 10_000 * 6 + 20_000  # places and labels; the images are 31 MB
@@ -129,8 +116,8 @@ def test_the_stream_is_the_same_with_workers(original):
 
 
 @pytest.mark.slow
-def test_spawned_workers_read_the_files_themselves(subset):
-    dataset = Subset(CIFAR10(subset, "test"), range(64))
+def test_spawned_workers_read_the_files_themselves(cifar):
+    dataset = Subset(CIFAR10(cifar, "test"), range(64))
     batches = [
         list(Loader(dataset, 32, num_workers=n, multiprocessing_context=m)) for n, m in ((0, None), (2, "spawn"))
     ]
