@@ -69,7 +69,7 @@ class Result:
         seconds: the time of these, evaluation and loading included.
         lines: tables and other text for a person to read.
         notes: what a reader must know, such as missing pretrained weights.
-        pictures: files that were written; the first is the curve.
+        pictures: files that were written; the first is the curve, where something is learnt.
     """
 
     name: str
