@@ -31,6 +31,7 @@ FOLDERS = {
     "image-files": "datakit.vision:ImageFiles",
     "audio-folder": "datakit.audio:AudioFolder",
     "audio-files": "datakit.audio:AudioFiles",
+    "kaldi-data": "datakit.audio:KaldiData",
 }
 """Datasets without a name in the catalog: they read any folder."""
 

@@ -6,6 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("datakit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("datakit")  # a slow machine is no fault of the code
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
