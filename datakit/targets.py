@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -19,8 +20,12 @@ from datakit.dataset import Dataset
 from datakit.derived import Mapped
 from datakit.errors import DatakitError, UnknownNameError, suggest
 
-_FORMS = "a catalog name (see `datakit list`), a folder of images, or package.module:object"
+if TYPE_CHECKING:
+    from datakit.audio import KaldiData
+
+_FORMS = "a catalog name (see `datakit list`), a folder of images or sounds, or package.module:object"
 _NOT_TYPED = {"Compose", "Random"}
+_LOOKED_AT = 10_000  # files of a folder
 
 
 class TargetError(DatakitError, ValueError):
@@ -35,11 +40,13 @@ class Target:
         name: as it was typed.
         dataset: its records; None for a loader over something without an index.
         loader: the user's own loader, where the target is one.
+        note: what was left out of it, and why; may be empty.
     """
 
     name: str
     dataset: Dataset | None
     loader: DataLoader[Any] | None = None
+    note: str = ""
 
     @property
     def source(self) -> DataLoader[Any] | Dataset:
@@ -61,8 +68,9 @@ def open_target(
     """The dataset or loader that `name` means.
 
     Args:
-        name: a catalog name, an existing folder of images, or `package.module:object`, where the object is a dataset, a
-            loader, or a function or class without arguments that makes one.
+        name: a catalog name, an existing folder of images or sounds, a data directory of Kaldi's, or
+            `package.module:object`, where the object is a dataset, a loader, or a function or class without arguments
+            that makes one.
         root: where the data of a catalog name lie.
         split: of a catalog name.
         synthetic: records of a synthetic copy to use instead of `root`.
@@ -81,14 +89,14 @@ def open_target(
             raise TargetError(f"{name} is a loader and brings its own transforms; give its dataset to try others")
         return Target(name, _records(made), made)
     dataset = _as_dataset(name, made)
-    return Target(name, dataset if transform is None else dataset.with_transform(transform))
+    return Target(name, dataset if transform is None else dataset.with_transform(transform), note=_left_out(dataset))
 
 
 def _from_name(name: str, given: dict[str, Any]) -> Any:
     if name in catalog.names():
         return _from_class(name, catalog.find(name), given)
     if name and Path(name).is_dir():
-        _refuse(given, name, "is a folder of images")
+        _refuse(given, name, "is a folder")
         return _from_folder(name)
     if name and Path(name).exists():
         raise TargetError(f"{name} is a file; give the folder that it is in, or {_FORMS}")
@@ -114,10 +122,55 @@ def _from_class(name: str, cls: type[Dataset], given: dict[str, Any]) -> Dataset
 
 
 def _from_folder(name: str) -> Dataset:
+    from datakit.audio import AudioFiles, AudioFolder, KaldiData
     from datakit.vision import ImageFiles, ImageFolder
 
+    if (Path(name) / "utt2spk").is_file():
+        return _without_commands(KaldiData(name))
     has_folders = any(entry.is_dir() and not entry.name.startswith(".") for entry in Path(name).iterdir())
+    if _has_sounds(name):
+        return AudioFolder(name) if has_folders else AudioFiles(name)
     return ImageFolder(name) if has_folders else ImageFiles(name)
+
+
+def _without_commands(data: KaldiData) -> KaldiData:
+    """The data directory, without its audio where that comes from commands: what is looked at must not run any."""
+    from datakit.audio import KaldiData
+
+    has_commands = "waveform" in data.parts and any("|" in str(entry) for entry in data.columns.column("audio_entry"))
+    return KaldiData(data.root, parts=data.parts[1:]) if has_commands else data
+
+
+def _left_out(dataset: Dataset) -> str:
+    from datakit.audio import KaldiData
+
+    if not isinstance(dataset, KaldiData) or "waveform" in dataset.parts or not (dataset.root / "wav.scp").exists():
+        return ""
+    return (
+        f"{dataset.root / 'wav.scp'} names commands, which are not run: the samples have no waveform. To run them, "
+        "make KaldiData(..., allow_commands=True) in a module of your own"
+    )
+
+
+def _has_sounds(folder: str) -> bool:
+    """Whether the files of a folder are sounds, and not images.
+
+    Raises:
+        TargetError: where it has both.
+    """
+    from datakit.audio.io import AUDIO_SUFFIXES
+    from datakit.files.walking import files_below
+    from datakit.vision.io import IMAGE_SUFFIXES
+
+    files = list(islice(files_below(Path(folder), (*AUDIO_SUFFIXES, *IMAGE_SUFFIXES)), _LOOKED_AT))
+    sounds = [file for file in files if file.lower().endswith(AUDIO_SUFFIXES)]
+    images = [file for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
+    if sounds and images:
+        raise TargetError(
+            f"{folder} has sounds ({sounds[0]}) and images ({images[0]}); say which: "
+            f"datakit.audio:AudioFolder or datakit.vision:ImageFolder with --root {folder}"
+        )
+    return bool(sounds)
 
 
 def _from_object(name: str, given: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from datakit import collate
 from datakit.audio import io
 from datakit.columns import Record
 from datakit.dataset import Dataset
@@ -18,7 +19,7 @@ class SoundDataset(Dataset):
     """A dataset with a sound file for each record: a subclass writes `index` alone.
 
     The column `file` is the path of the sound, relative to `root`. A sample is the waveform and its sample rate, the
-    other columns as they are, and the path.
+    other columns as they are, and the path. A `Loader` makes batches of it by `collate.pad`.
 
     Examples:
         >>> from datakit.audio import YesNo
@@ -28,6 +29,8 @@ class SoundDataset(Dataset):
         >>> words.lengths()[:3], words.durations()[:3]
         (array([25600, 25600, 25600]), array([3.2, 3.2, 3.2]))
     """
+
+    collate_fn = staticmethod(collate.pad)
 
     def load(self, record: Record) -> Sample:
         """The sound, and what the index says of it."""

@@ -1,17 +1,63 @@
-"""A batch taken apart again, for pictures of its samples."""
+"""A batch taken apart again, for pictures of its samples, and what of it is padding."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from datakit.inspection.picture import image_in
+from datakit.inspection.sound import KEYS, sound_in
+from datakit.sample import SEQUENCES, TIME_LAST
+
+_AXES = {"image": 4, "spectrogram": 4, "waveform": 3, "codes": 3, "features": 3}  # of a stacked batch
+
+
+@dataclass(frozen=True)
+class Padding:
+    """The lengths in a batch whose sequences were padded to the longest.
+
+    Attributes:
+        key: of the sequences.
+        lengths: int64 (B,), their valid steps.
+        steps: that each has in the batch.
+        rate: of the steps, Hz; None where it is not known or differs.
+    """
+
+    key: str
+    lengths: np.ndarray
+    steps: int
+    rate: int | None
+
+    @property
+    def share(self) -> float:
+        """The share of the batch's steps that is padding, in [0, 1]."""
+        return 1.0 - float(self.lengths.sum()) / max(1, len(self.lengths) * self.steps)
+
+
+def padding_of(batch: Any) -> Padding | None:
+    """The lengths that `collate.pad` put into a batch; None for one without."""
+    if not isinstance(batch, dict):
+        return None
+    lengths, key = (
+        batch.get("length"),
+        next((key for key in SEQUENCES if isinstance(batch.get(key), torch.Tensor)), None),
+    )
+    if key is None or not isinstance(lengths, torch.Tensor) or lengths.ndim != 1 or not len(lengths):
+        return None
+    values: torch.Tensor = batch[key]
+    if values.ndim < 2 or len(values) != len(lengths) or not values.numel():
+        return None
+    rates = batch.get("sample_rate")
+    is_one = key == "waveform" and isinstance(rates, torch.Tensor) and len(rates.unique()) == 1
+    rate = int(rates[0]) if is_one and rates is not None else None
+    return Padding(key, lengths.cpu().numpy(), values.shape[-1 if key in TIME_LAST else 1], rate)
 
 
 def split(batch: Any) -> list[dict[str, Any]]:
-    """The samples of a batch that have an image, as dicts with what can be drawn; none for a batch without images.
+    """The samples of a batch that have an image or a sound, as dicts with what can be drawn; none for any other batch.
 
     Known forms: a dict of stacked or listed values (`collate.stack`, `collate.pad`), `(images, targets)` for detectors
     (`collate.detection`), `[images, labels]` as torch's own collate function makes it, a tensor of images, and a list
@@ -27,13 +73,14 @@ def split(batch: Any) -> list[dict[str, Any]]:
         samples = [{"image": image} for image in batch]
     else:
         samples = []
-    return [sample for sample in samples if image_in(sample) is not None]
+    return [sample for sample in samples if image_in(sample) is not None or sound_in(sample) is not None]
 
 
 def _by_key(batch: dict[str, Any]) -> list[dict[str, Any]]:
-    if not _is_many(batch.get("image")):
+    stacked = next((batch[key] for key in ("image", *KEYS) if _is_many(batch.get(key), _AXES[key])), None)
+    if stacked is None:
         return []
-    count = len(batch["image"])
+    count = len(stacked)
     sliced = {key: value for key, value in batch.items() if _length(value) == count}
     return [{key: _plain(value[place]) for key, value in sliced.items()} for place in range(count)]
 
@@ -49,11 +96,12 @@ def _by_place(batch: Any) -> list[dict[str, Any]]:
     return samples
 
 
-def _is_many(value: Any) -> bool:
-    """Images (B, C, H, W), or a list of images."""
+def _is_many(value: Any, axes: int = 4) -> bool:
+    """Images (B, C, H, W) or other values of so many axes, stacked or as a list."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        return value.ndim == 4
-    return isinstance(value, list | tuple) and bool(value) and all(getattr(item, "ndim", 0) == 3 for item in value)
+        return value.ndim == axes
+    is_list = isinstance(value, list | tuple) and bool(value)
+    return is_list and all(getattr(item, "ndim", 0) == axes - 1 for item in value)
 
 
 def _length(value: Any) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from datakit.inspection.image_checks import constant_image, image_trouble
 from datakit.inspection.place_checks import broken_objects, empty_boxes, places
 from datakit.inspection.seen import Finding, Inspected
+from datakit.inspection.sound_checks import loud_padding, several_rates, silent
 from datakit.inspection.survey import Survey
 from datakit.inspection.trouble import LOADED, Trouble
 from datakit.inspection.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
@@ -27,6 +29,7 @@ def find(
     unrepeatable: Mapping[int, str] | None = None,
     draws: Sequence[Inspected] = (),
     survey: Survey | None = None,
+    batch: Any = None,
 ) -> tuple[Finding, ...]:
     """Everything that may be wrong, one finding for each kind of trouble, key and stage; none for a clean dataset.
 
@@ -37,6 +40,7 @@ def find(
         unrepeatable: index of a sample, and the stage at which a second run under its key was another.
         draws: one record under the keys of several epochs.
         survey: figures of the dataset.
+        batch: what a loader gave first.
     """
     groups: dict[tuple[str, str, str], list[tuple[int, Trouble]]] = {}
     for record in _each_once(samples):
@@ -46,6 +50,7 @@ def find(
     worded = (_worded(group, count) for group in groups.values())
     found = [*_split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
     found.extend(one for one in worded if one)
+    found.extend([*several_rates(_each_once(samples)), *loud_padding(batch)])
     if not any(kind == "label" for kind, *_ in groups):
         found.extend(_unknown(survey, classes))
     return tuple(dict.fromkeys(found))
@@ -59,6 +64,7 @@ def _troubles(record: Inspected, classes: Sequence[str], normalize: Mapping[str,
     yield from not_finite(record)
     yield from image_trouble(record, normalize)
     yield from constant_image(record)
+    yield from silent(record)
     yield from loud_waveform(record)
     yield from unknown_labels(record, len(classes))
     yield from grey_masks(record)

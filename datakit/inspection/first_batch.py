@@ -20,6 +20,7 @@ from datakit.loader import Loader
 from datakit.sampling import Key
 
 _ONE_SIZE = 'a batch needs samples of one size; try -t "Rescale(256)" -t "CenterCrop(224)" -t ToTensor'
+_CHANNELS = 'a batch needs sounds of as many channels; try -t "Mono()"'
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,16 @@ def first_batch(loader: DataLoader[Any] | None) -> FirstBatch:
         return FirstBatch(None, "the loader is empty: it gave no batch at all")
     except CollateError as error:
         is_raw = getattr(loader.dataset, "transform", None) is None
-        hint = f"\n{_ONE_SIZE}" if is_raw and "cannot be put into one batch" in str(error) else ""
-        return FirstBatch(None, describe(error) + hint, is_raw, error)
+        return FirstBatch(None, describe(error) + (_hint(str(error)) if is_raw else ""), is_raw, error)
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # they hold the loader's workers, which would linger
         return FirstBatch(None, describe(error), cause=error)
+
+
+def _hint(message: str) -> str:
+    if "cannot be put into one batch" not in message:
+        return ""
+    return f"\n{_CHANNELS if 'only the time axis is padded' in message else _ONE_SIZE}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -16,6 +16,7 @@ from datakit.inspection.first_batch import blame, first_batch
 from datakit.inspection.picture import normalizers
 from datakit.inspection.records import drawn, inspected, unrepeatable
 from datakit.inspection.seen import Finding, Inspected, Stage, describe
+from datakit.inspection.spectrum import Spectrum, spectrum_after, steps_by_name
 from datakit.inspection.survey import Survey
 from datakit.inspection.surveying import survey
 from datakit.loader import Loader
@@ -46,6 +47,8 @@ class Inspection:
         draws: one record under the keys of several epochs, where its random transforms make a difference.
         survey: figures of the dataset; None where they were not asked for.
         findings: what may be wrong.
+        steps: the transforms, by the name of their stage.
+        left_out: what was left out of the target, and why; may be empty.
     """
 
     target: str
@@ -63,6 +66,12 @@ class Inspection:
     draws: tuple[Inspected, ...] = ()
     survey: Survey | None = None
     findings: tuple[Finding, ...] = ()
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    left_out: str = ""
+
+    def spectrum_after(self, stages: Sequence[str]) -> Spectrum:
+        """What a spectrogram means after these stages."""
+        return spectrum_after(stages, self.steps)
 
     def normalized_by(self, stages: Sequence[str]) -> Normalize | None:
         """What was applied to the image last in these stages."""
@@ -77,7 +86,7 @@ class Inspection:
     @property
     def notes(self) -> list[str]:
         """What is worth saying, but is no error."""
-        return [self.batch_error] if self.is_raw and self.batch_error else []
+        return [note for note in (self.left_out, self.batch_error if self.is_raw else None) if note]
 
 
 def look(
@@ -126,7 +135,8 @@ def look(
     is_raw = batch.is_raw and target.loader is None
     figures, trouble = _figures(dataset, surveyed, seed, survey_workers, bar)
     normalize, classes = normalizers(dataset), () if dataset is None else dataset.classes
-    found = find(seen, classes=classes, normalize=normalize, unrepeatable=differing, draws=epochs, survey=figures)
+    seen_whole = {"unrepeatable": differing, "draws": epochs, "survey": figures, "batch": batch.value}
+    found = find(seen, classes=classes, normalize=normalize, **seen_whole)
     blamed = () if is_raw else blame(batch, loader, dataset, seen, seed)
     return Inspection(
         target=target.name,
@@ -144,6 +154,8 @@ def look(
         draws=epochs,
         survey=figures,
         findings=(*blamed, *trouble, *found),
+        steps=steps_by_name(dataset),
+        left_out=target.note,
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures of a dataset: sizes, channel means, class counts and the mean shape of points, of records that were read."""
+"""Figures of a dataset: sizes, durations, channel means, class counts and the mean shape, of records that were read."""
 
 from __future__ import annotations
 
@@ -60,6 +60,21 @@ class MeanShape:
 
 
 @dataclass(frozen=True)
+class Sounds:
+    """The waveforms of the records.
+
+    Attributes:
+        durations: float64 (n,), seconds, as loaded.
+        rates: (Hz, how many have it), the most frequent first.
+        channels: (number of channels, how many have it), the most frequent first.
+    """
+
+    durations: np.ndarray
+    rates: tuple[tuple[int, int], ...]
+    channels: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Survey:
     """Figures of the records that were read.
 
@@ -72,6 +87,7 @@ class Survey:
         classes: None without labels.
         shape: of the first landmarks, at most 10,000; None without any, or where their number differs.
         failed: how many could not be read.
+        sounds: None without waveforms that say their sample rate.
     """
 
     read: int
@@ -82,6 +98,7 @@ class Survey:
     classes: ClassCounts | None
     shape: MeanShape | None
     failed: int = 0
+    sounds: Sounds | None = None
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -17,7 +17,8 @@ from datakit.inspection.labels import all_labels, class_counts, labels_of
 from datakit.inspection.mean_shape import mean_shape
 from datakit.inspection.moments import Moments, moments_of, planes_of
 from datakit.inspection.picture import image_in, normalizers
-from datakit.inspection.survey import Channels, ClassCounts, MeanShape, Survey
+from datakit.inspection.sound import sounds_in
+from datakit.inspection.survey import Channels, ClassCounts, MeanShape, Sounds, Survey
 from datakit.loader import Loader
 from datakit.sampling import Key, KeySampler
 from datakit.transforms import Normalize
@@ -67,7 +68,7 @@ def survey(
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What the survey needs of one record; `size` is (height, width)."""
+    """What the survey needs of one record; `size` is (height, width), `sound` is (seconds, Hz, channels)."""
 
     index: int
     size: tuple[int, int] | None
@@ -75,6 +76,7 @@ class _Numbers:
     moments: Moments | None
     labels: tuple[str, np.ndarray] | None
     landmarks: np.ndarray | None
+    sound: tuple[float, int, int] | None
 
 
 class _Reading(Derived):
@@ -102,12 +104,19 @@ class _Reading(Derived):
                 stage, before = name, found
         size = None if image is None else planes_of(image).shape[1:]
         moments = None if before is None else moments_of(before)
-        return _Numbers(record, size, stage, moments, labels_of(loaded), _landmarks(loaded))
+        return _Numbers(record, size, stage, moments, labels_of(loaded), _landmarks(loaded), _sound(loaded))
 
 
 def _undone(image: Any, normalize: Normalize) -> Any:
     is_planes = isinstance(image, torch.Tensor) and image.is_floating_point()
     return normalize.undo(image.double()) if is_planes and len(normalize.mean) in (1, len(image)) else image
+
+
+def _sound(sample: Any) -> tuple[float, int, int] | None:
+    for sound in sounds_in(sample):
+        if sound.key == "waveform" and sound.rate and sound.seconds is not None:
+            return sound.seconds, sound.rate, len(sound.values)
+    return None
 
 
 def _landmarks(sample: Any) -> np.ndarray | None:
@@ -129,6 +138,9 @@ class _Tally:
         self.stage = ""
         self.counts: dict[str, Counter[int]] = {}  # by key
         self.shapes: list[np.ndarray] = []
+        self.durations = array("d")
+        self.rates: Counter[int] = Counter()
+        self.sound_channels: Counter[int] = Counter()
 
     def add(self, batch: Iterable[_Numbers], loader: Loader) -> None:
         """Count a batch, and the records that the loader skipped since the last one."""
@@ -145,6 +157,11 @@ class _Tally:
                 self._count(numbers.index, *numbers.labels)
             if numbers.landmarks is not None and len(self.shapes) < _SHAPES:
                 self.shapes.append(numbers.landmarks)
+            if numbers.sound is not None:
+                seconds, rate, channels = numbers.sound
+                self.durations.append(seconds)
+                self.rates[rate] += 1
+                self.sound_channels[channels] += 1
 
     def _add_moments(self, stage: str, moments: Moments) -> None:
         channels = len(moments.mean)
@@ -167,7 +184,14 @@ class _Tally:
             classes=self._classes(dataset),
             shape=self._shape(),
             failed=self.failed,
+            sounds=self._sounds(),
         )
+
+    def _sounds(self) -> Sounds | None:
+        if not self.durations:
+            return None
+        rates, channels = self.rates.most_common(), self.sound_channels.most_common()
+        return Sounds(np.array(self.durations, np.float64), tuple(rates), tuple(channels))
 
     def _channels(self) -> Channels | None:
         if len(self.moments) != 1:

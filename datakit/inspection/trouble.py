@@ -17,7 +17,7 @@ LOADED = "loaded"
 """The name of the first stage."""
 
 Kind: TypeAlias = Literal[
-    "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "loud", "label", "masks",
+    "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "silent", "loud", "label", "masks",
     "outside", "empty", "lengths", "unlabelled",
 ]  # fmt: skip
 

@@ -58,6 +58,11 @@ WORDS: dict[Kind, Words] = {
         "{key} has the same value in every pixel {where}, in {who}; as loaded it had not",
         "that transform wiped out the picture: look at it stage by stage on the page",
     ),
+    "silent": Words(
+        "{key} has one value only {where}, in {who}: there is nothing to hear",
+        "look at what this transform does: a gain of 0, or a cut outside the sound",
+        "listen to the file; leave such records out, or cut silence off",
+    ),
     "loud": Words(
         "{key} goes from {low} to {high} {where}, in {who}: outside -1 … 1",
         "lower the gain, or clip; all is well if that is a normalisation of your own",

@@ -49,3 +49,14 @@ def ratio_ticks(low: float, high: float, left: float, right: float) -> tuple[Tic
 
 def _by_fame() -> Sequence[tuple[int, int]]:
     return sorted(_RATIOS, key=lambda ratio: max(ratio))
+
+
+def inner_ticks(low: float, high: float, most: float) -> list[float]:
+    """Round values from `low` to `high`, about as many as `most`, or the two ends where none is round enough."""
+    if high <= low:
+        return [low]
+    raw = (high - low) / max(most, 1.0)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(place * step, 12) for place in range(first, last + 1)] or [low, high]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -87,29 +88,44 @@ def size_scatter(sizes: np.ndarray) -> Chart:
 
 def ratio_histogram(sizes: np.ndarray) -> Chart | None:
     """How many images have which width divided by height, in bins of equal ratio; None where all have the same."""
-    left, top, right, bottom = _PLOT
-    ratios = sizes[:, 1] / sizes[:, 0]
-    low, high = math.log(ratios.min()), math.log(ratios.max())
+    left, _, right, _ = _PLOT
+    ratios = np.log(sizes[:, 1] / sizes[:, 0])
+    low, high = float(ratios.min()), float(ratios.max())
     if math.isclose(low, high, abs_tol=1e-6):
         return None
-    counts, edges = np.histogram(np.log(ratios), bins=_BINS, range=(low, high))
-    ups = round_ticks(0, float(counts.max()), whole=True)
-    step, scale = (right - left) / _BINS, (bottom - top) / ups[-1]
+    counts, edges = np.histogram(ratios, bins=_BINS, range=(low, high))
     names = [f"{math.exp(a):.2f} to {math.exp(b):.2f}" for a, b in pairwise(edges)]
+    words = f"Width divided by height of {len(sizes)} images"
+    return _histogram(counts, names, words, ratio_ticks(low, high, left, right))
+
+
+def duration_histogram(durations: np.ndarray) -> Chart | None:
+    """How many sounds last how long, (n,) seconds; None where all last as long."""
+    left, _, right, _ = _PLOT
+    low, high = float(durations.min()), float(durations.max())
+    if math.isclose(low, high, rel_tol=1e-3):
+        return None
+    ticks = round_ticks(low, high)
+    counts, edges = np.histogram(durations, bins=_BINS, range=(ticks[0], ticks[-1]))
+    names = [f"{a:.3g} to {b:.3g} s" for a, b in pairwise(edges)]
+    scale = (right - left) / (ticks[-1] - ticks[0])
+    across = tuple(Tick(left + (tick - ticks[0]) * scale, number(tick)) for tick in ticks)
+    return _histogram(counts, names, f"Durations of {len(durations)} sounds", across)
+
+
+def _histogram(counts: np.ndarray, names: Sequence[str], words: str, across: tuple[Tick, ...]) -> Chart:
+    """A bar for each count, over the whole width."""
+    left, top, right, bottom = _PLOT
+    ups = round_ticks(0, float(counts.max()), whole=True)
+    step, scale = (right - left) / len(counts), (bottom - top) / ups[-1]
     bars = tuple(
         Mark(left + place * step + 1, bottom - count * scale, step - 2, f"{name}: {count}", count * scale)
         for place, (name, count) in enumerate(zip(names, counts.tolist(), strict=True))
         if count
     )
     inner = ", ".join(f"{count} of {name}" for name, count in zip(names, counts.tolist(), strict=True) if count)
-    return Chart(
-        *_CANVAS,
-        right,
-        f"Width divided by height of {len(sizes)} images: {inner}",
-        bars=bars,
-        across=ratio_ticks(low, high, left, right),
-        up=tuple(Tick(bottom - tick * scale, number(tick)) for tick in ups),
-    )
+    up = tuple(Tick(bottom - tick * scale, number(tick)) for tick in ups)
+    return Chart(*_CANVAS, right, f"{words}: {inner}", bars=bars, across=across, up=up)
 
 
 def mean_shape(shape: MeanShape) -> Chart:

@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
 from datakit.inspection.look import Inspected, Inspection
-from datakit.report.drawing import draw
-from datakit.report.figures import IN_GRID, label_of, members_of
+from datakit.report.figures import IN_GRID, drawing_of, label_of, members_of
 from datakit.report.lettering import cut, font
 from datakit.report.objects import Colour
 from datakit.report.output import png
+from datakit.report.sound.drawing import loudest
 
 _WIDTH = 1600  # of the sheet, at most
 _CELL = 360  # of a picture, at most
@@ -45,7 +45,7 @@ def contact_sheet(inspection: Inspection) -> bytes:
     """What `grid_sheet` draws, as a PNG.
 
     Raises:
-        DatakitError: where nothing has an image.
+        DatakitError: where nothing has an image or a sound.
     """
     return png(grid_sheet(inspection))
 
@@ -54,32 +54,30 @@ def grid_sheet(inspection: Inspection) -> Image.Image:
     """The batch, normalisation undone, at most 64 pictures; the samples after the chain without a batch.
 
     Raises:
-        DatakitError: where nothing has an image.
+        DatakitError: where nothing has an image or a sound.
     """
     tiles = _of_batch(inspection) or _of_samples(inspection)
     if not tiles:
         who = "no sample has" if inspection.batch is None else "neither the batch nor a sample has"
-        raise DatakitError(f"nothing to draw: {who} an image under the key 'image' or in a tuple")
+        raise DatakitError(f"nothing to draw: {who} an image or a sound under the key of one, or in a tuple")
     return sheet(tiles)
 
 
 def stage_sheet(seen: Inspected, inspection: Inspection) -> Image.Image | None:
-    """A sample as loaded and after each transform, in a row; None where no stage has an image."""
+    """A sample as loaded and after each transform, in a row; None where no stage has an image or a sound."""
     names, tiles = [stage.name for stage in seen.stages], []
-    side = side_for(len(names) ** 2)
+    side, highest = side_for(len(names) ** 2), loudest(stage.sample for stage in seen.stages)
     for place, stage in enumerate(seen.stages):
-        normalize = inspection.normalized_by(names[: place + 1])
-        drawing = draw(stage.sample, classes=inspection.classes, normalize=normalize, side=side)
+        drawing = drawing_of(stage.sample, inspection, names[: place + 1], side, highest)
         if drawing is not None:
             tiles.append(Tile(drawing.image, stage.name))
     return sheet(tiles, columns=len(tiles)) if tiles else None
 
 
 def epoch_sheet(draws: Sequence[Inspected], inspection: Inspection) -> Image.Image | None:
-    """One sample after the chain in several epochs; None where it has no image in any."""
-    tiles = [_last(seen, inspection, f"epoch {seen.key.epoch}", side_for(len(draws))) for seen in draws if seen.stages]
-    drawn = [tile for tile in tiles if tile is not None]
-    return sheet(drawn) if drawn else None
+    """One sample after the chain in several epochs; None where it has neither image nor sound in any."""
+    tiles = _lasts([(seen, f"epoch {seen.key.epoch}") for seen in draws if seen.stages], inspection)
+    return sheet(tiles) if tiles else None
 
 
 def side_for(count: int) -> int:
@@ -120,8 +118,7 @@ def _of_batch(inspection: Inspection) -> list[Tile]:
 
 def _of_samples(inspection: Inspection) -> list[Tile]:
     whole = [seen for seen in inspection.samples if seen.stages][:IN_GRID]
-    tiles = [_last(seen, inspection, _label(seen, inspection), side_for(len(whole))) for seen in whole]
-    return [tile for tile in tiles if tile is not None]
+    return _lasts([(seen, _label(seen, inspection)) for seen in whole], inspection)
 
 
 def _label(seen: Inspected, inspection: Inspection) -> str:
@@ -129,11 +126,16 @@ def _label(seen: Inspected, inspection: Inspection) -> str:
     return label_of(seen.stages[-1].sample, inspection.classes) or index
 
 
-def _last(seen: Inspected, inspection: Inspection, name: str, side: int) -> Tile | None:
-    sample, names = seen.stages[-1].sample, [stage.name for stage in seen.stages]
-    normalize = inspection.normalized_by(names)
-    drawing = draw(sample, classes=inspection.classes, normalize=normalize, side=side)
-    return None if drawing is None else Tile(drawing.image, name)
+def _lasts(named: Sequence[tuple[Inspected, str]], inspection: Inspection) -> list[Tile]:
+    """The last stage of each record that has something to draw."""
+    side, tiles = side_for(max(len(named), 1)), []
+    highest = loudest(seen.stages[-1].sample for seen, _ in named)
+    for seen, name in named:
+        names = [stage.name for stage in seen.stages]
+        drawing = drawing_of(seen.stages[-1].sample, inspection, names, side, highest)
+        if drawing is not None:
+            tiles.append(Tile(drawing.image, name))
+    return tiles
 
 
 def _columns(count: int) -> int:

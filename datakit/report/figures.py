@@ -1,4 +1,4 @@
-"""Samples of an inspection as pictures with captions and tables of keys, for the page and the notebook."""
+"""Samples of an inspection as figures with captions and tables of keys, for the page and the notebook."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from datakit.inspection.batch import split
 from datakit.inspection.labels import labels_of
 from datakit.inspection.look import Inspected, Inspection, Stage
 from datakit.inspection.normalize import BATCH
+from datakit.inspection.sound import changed, sound_in
 from datakit.report.drawing import Drawing, draw
+from datakit.report.figure import Figure, image_figure, sound_figure
 from datakit.report.history import History, history
-from datakit.report.objects import objects_of
+from datakit.report.sound.clip import share_of_page
+from datakit.report.sound.drawing import SoundDrawing, draw_sound, loudest
 
 IN_GRID = 64
 """Samples of a batch that are shown."""
@@ -22,26 +25,13 @@ _PIXELS = 24e6  # of all pictures together: about 6 MB as JPEG
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture with its caption."""
-
-    src: str
-    alt: str
-    name: str
-    details: str
-    width: int
-    height: int
-    pixelated: bool
-
-
-@dataclass(frozen=True)
 class Record:
     """A sample on the page.
 
     Attributes:
         title: its heading.
         path: the file behind it.
-        figures: a picture of every stage that has an image.
+        figures: a picture of every stage that has an image or a sound.
         keys: what became of each key.
         error: why it came no further.
         index: of the record; None for a sample that came without one.
@@ -76,10 +66,18 @@ class Draws:
 class Member:
     """A sample of the batch, drawn."""
 
-    drawing: Drawing
+    drawing: Drawing | SoundDrawing
     sample: dict[str, Any]
     place: int
     name: str
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What the figures that stand beside each other have in common: their side, pixels, and the highest amplitude."""
+
+    side: int
+    highest: float
 
 
 def side_of(inspection: Inspection) -> int:
@@ -90,41 +88,42 @@ def side_of(inspection: Inspection) -> int:
 
 def record_of(seen: Inspected, inspection: Inspection, side: int) -> Record:
     """A sample with a picture of every stage."""
-    names = [stage.name for stage in seen.stages]
-    figures = []
+    names, before = [stage.name for stage in seen.stages], None
+    scale = _Scale(side, loudest(stage.sample for stage in seen.stages))
+    figures: list[Figure] = []
     for place, stage in enumerate(seen.stages):
         where = f"{_sample_name(seen)} {'as loaded' if place == 0 else f'after {stage.name}'}"
-        figures.append(_stage_figure(stage.sample, names[: place + 1], inspection, side, stage.name, where))
+        figures += _stage_figures(stage, before, names[: place + 1], inspection, scale, stage.name, where)
+        before = stage.sample
     label = label_of(seen.stages[-1].sample, inspection.classes) if seen.stages else ""
     title = _sample_name(seen) + (f" · {label}" if label else "")
     index = seen.key.index if seen.key.index >= 0 else None
-    drawn = [figure for figure in figures if figure is not None]
-    return Record(_capital(title), seen.path, drawn, _history(seen.stages), seen.error, index)
+    return Record(_capital(title), seen.path, figures, _history(seen.stages), seen.error, index)
 
 
 def draws_of(inspection: Inspection, side: int) -> Draws | None:
     """The record that was drawn in several epochs; None where there is none."""
     if not inspection.draws:
         return None
-    figures: list[Figure | None] = []
-    for seen in inspection.draws:
-        if seen.stages and seen.error is None:
-            names, where = [stage.name for stage in seen.stages], f"{_sample_name(seen)} in epoch {seen.key.epoch}"
-            name = f"epoch {seen.key.epoch}"
-            figures.append(_stage_figure(seen.stages[-1].sample, names, inspection, side, name, where))
+    figures: list[Figure] = []
     whole = [seen for seen in inspection.draws if seen.stages and seen.error is None]
+    scale = _Scale(side, loudest(seen.stages[-1].sample for seen in whole))
+    for seen in whole:
+        stage, names = seen.stages[-1], [stage.name for stage in seen.stages]
+        name, where = f"epoch {seen.key.epoch}", f"{_sample_name(seen)} in epoch {seen.key.epoch}"
+        figures += _stage_figures(stage, stage.sample, names, inspection, scale, name, where)
     epochs = [Stage(f"epoch {seen.key.epoch}", seen.stages[-1].sample) for seen in whole]
     errors = [f"epoch {seen.key.epoch}: {seen.error}" for seen in inspection.draws if seen.error is not None]
-    drawn = [figure for figure in figures if figure is not None]
-    return Draws(_sample_name(inspection.draws[0]), drawn, _history(epochs), errors)
+    return Draws(_sample_name(inspection.draws[0]), figures, _history(epochs), errors)
 
 
 def members_of(inspection: Inspection, side: int) -> tuple[list[Member], int]:
     """The samples of the batch, drawn, as many as are shown, and how many more there are."""
-    normalize = inspection.normalized_by(["loaded", *inspection.chain, BATCH])
+    stages = ["loaded", *inspection.chain, BATCH]
     samples, members = split(inspection.batch), []
+    highest = loudest(samples[:IN_GRID])
     for place, sample in enumerate(samples[:IN_GRID]):
-        drawing = draw(sample, classes=inspection.classes, normalize=normalize, side=side)
+        drawing = drawing_of(sample, inspection, stages, side, highest)
         if drawing is not None:
             name = label_of(sample, inspection.classes) or str(sample.get("index", place))
             members.append(Member(drawing, sample, place, name))
@@ -134,10 +133,26 @@ def members_of(inspection: Inspection, side: int) -> tuple[list[Member], int]:
 def grid_of(inspection: Inspection, side: int) -> tuple[list[Figure], int]:
     """The pictures of the batch, and how many samples are not among them."""
     members, unseen = members_of(inspection, min(side, _SIDE // 2))
-    return [
-        _figure(one.drawing, one.sample, one.name, f"sample {_place_of(one)} in the batch", inspection.classes)
-        for one in members
-    ], unseen
+    return [_member_figure(one, inspection) for one in members], unseen
+
+
+def drawing_of(
+    sample: Any, inspection: Inspection, stages: Sequence[str], side: int, highest: float = 0.0
+) -> Drawing | SoundDrawing | None:
+    """The image of a sample, or else its sound as the model gets it; None without either.
+
+    Args:
+        sample: of the inspection.
+        inspection: for the names of classes, and for what the transforms say of the values.
+        stages: that the sample went through.
+        side: of the drawing, pixels.
+        highest: amplitude for which the axis of a waveform has room too.
+    """
+    normalize = inspection.normalized_by(stages)
+    if (drawing := draw(sample, classes=inspection.classes, normalize=normalize, side=side)) is not None:
+        return drawing
+    sound = sound_in(sample)
+    return None if sound is None else draw_sound(sound, inspection.spectrum_after(stages), side, highest)
 
 
 def label_of(sample: Any, classes: Sequence[str]) -> str:
@@ -149,21 +164,31 @@ def label_of(sample: Any, classes: Sequence[str]) -> str:
     return str(classes[label]) if 0 <= label < len(classes) else f"label {label}"
 
 
-def _stage_figure(
-    sample: Any, names: Sequence[str], inspection: Inspection, side: int, name: str, where: str
-) -> Figure | None:
-    drawing = draw(sample, classes=inspection.classes, normalize=inspection.normalized_by(names), side=side)
-    return None if drawing is None else _figure(drawing, sample, name, where, inspection.classes)
+def _stage_figures(
+    stage: Stage, before: Any, names: Sequence[str], inspection: Inspection, scale: _Scale, name: str, where: str
+) -> list[Figure]:
+    """The image of a stage, and the sounds that the stage before it has not."""
+    normalize = inspection.normalized_by(names)
+    drawing = draw(stage.sample, classes=inspection.classes, normalize=normalize, side=scale.side)
+    figures = [] if drawing is None else [image_figure(drawing, stage.sample, name, where, inspection.classes)]
+    spectrum, steps = inspection.spectrum_after(names), _clip_steps(inspection)
+    for sound in changed(stage.sample, before):
+        plotted = draw_sound(sound, spectrum, scale.side, scale.highest)
+        figures.append(sound_figure(plotted, name, where, steps))
+    return figures
 
 
-def _figure(drawing: Drawing, sample: Any, name: str, where: str, classes: Sequence[str]) -> Figure:
-    height, width = drawing.size
-    points = sample.get("landmarks") if isinstance(sample, dict) else None
-    objects = objects_of(sample, classes).in_words()
-    drawn = [*([] if points is None else [f"{len(points)} landmarks"]), *([objects] if objects else [])]
-    details = " · ".join(part for part in (f"{width} × {height}", objects, drawing.note) if part)
-    alt = f"{where}, {width} by {height} pixels" + (f", with {', '.join(drawn)}" if drawn else "")
-    return Figure(drawing.data_uri(), alt, name, details, *drawing.image.size, drawing.pixelated)
+def _member_figure(member: Member, inspection: Inspection) -> Figure:
+    where = f"sample {_place_of(member)} in the batch"
+    if isinstance(member.drawing, SoundDrawing):
+        return sound_figure(member.drawing, member.name, where, _clip_steps(inspection))
+    return image_figure(member.drawing, member.sample, member.name, where, inspection.classes)
+
+
+def _clip_steps(inspection: Inspection) -> int:
+    """Of each clip on the page: those of the batch are in it too."""
+    clips = sum(len(sample.stages) for sample in inspection.samples) + len(inspection.draws) + IN_GRID
+    return share_of_page(clips)
 
 
 def _place_of(member: Member) -> Any:

@@ -7,9 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import datakit
+from datakit.inspection.batch import padding_of
 from datakit.inspection.look import Inspection
 from datakit.inspection.summary import summarise
 from datakit.report.figures import Record, draws_of, grid_of, record_of, side_of
+from datakit.report.padding import padding_hint, padding_line
 from datakit.report.survey_view import view_of
 from datakit.report.templating import environment, script
 
@@ -24,7 +26,7 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
         live: the path of a stream of events on the server that the page comes from; the page then loads itself again at
             the event `changed`, and shows the text of the event `broken`. Without it, no connection is allowed at all.
     """
-    side = side_of(inspection)
+    side, padding = side_of(inspection), padding_of(inspection.batch)
     grid, unseen = grid_of(inspection, side)
     records = [record_of(sample, inspection, side) for sample in inspection.samples]
     return (
@@ -39,6 +41,8 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
             unseen=unseen,
             rows=[] if inspection.batch is None else summarise(inspection.batch),
             figures=view_of(inspection.survey),
+            padding="" if padding is None else padding_line(padding),
+            padding_hint="" if padding is None else padding_hint(padding),
             script=script("page.js") if live is None else script("page.js", "live.js"),
             live=live,
             versions={"datakit": datakit.__version__, **_versions()},

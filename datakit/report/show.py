@@ -21,6 +21,8 @@ from datakit.inspection.look import Inspected, Inspection, Stage, chain_names, l
 from datakit.inspection.normalize import with_normalize
 from datakit.inspection.picture import image_in, normalizers
 from datakit.inspection.records import inspected
+from datakit.inspection.sound import sound_in
+from datakit.inspection.spectrum import steps_by_name
 from datakit.inspection.summary import summarise
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.figures import grid_of, record_of
@@ -146,12 +148,13 @@ def _of_loader(loader: DataLoader[Any], classes: Sequence[str]) -> Inspection:
         loader=seen.loader.removeprefix("your "),
         chain=seen.chain,
         normalize=normalizers(dataset),
+        steps=steps_by_name(dataset),
     )
 
 
 def _of_values(value: Any, classes: Sequence[str]) -> Inspection:
     kind = type(value).__name__
-    if image_in(value) is None or split(value):
+    if (image_in(value) is None and sound_in(value) is None) or split(value):
         return _made(f"a batch: {kind}", classes, batch=value)
     keys = value if isinstance(value, dict) else {}
     index, path = keys.get("index", _NO_INDEX), keys.get("path")
@@ -170,6 +173,7 @@ def _of_dataset(dataset: Dataset, samples: int, seed: int, classes: Sequence[str
         samples=seen,
         chain=tuple(stage.name for stage in chain[1:]) or tuple(chain_names(dataset)),
         normalize=normalizers(dataset),
+        steps=steps_by_name(dataset),
         seed=seed,
     )
 
@@ -184,6 +188,7 @@ def _made(
     loader: str = "",
     chain: tuple[str, ...] = (),
     normalize: dict[str, Normalize] | None = None,
+    steps: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> Inspection:
     return Inspection(
@@ -199,4 +204,5 @@ def _made(
         is_raw=False,
         loader=loader,
         normalize=normalize or {},
+        steps=steps or {},
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datakit.inspection.survey import Channels, ClassCounts, Survey
+from datakit.inspection.survey import Channels, ClassCounts, Sounds, Survey
 from datakit.phrasing import number
-from datakit.report.charts import Chart, mean_shape, ratio_histogram, size_scatter
+from datakit.report.charts import Chart, duration_histogram, mean_shape, ratio_histogram, size_scatter
 
 UNFOLDED = 20
 """Classes that are shown at once."""
@@ -66,6 +66,27 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class SoundsView:
+    """Durations and kinds of sounds.
+
+    Attributes:
+        count: sounds.
+        total: how long all of them last, such as `1.5 hours`.
+        seconds: least, median and greatest duration.
+        rates: such as `8,000 Hz`, with counts where there are several.
+        channels: such as `1 channel`, with counts where there are several.
+        histogram: None where all last as long.
+    """
+
+    count: int
+    total: str
+    seconds: tuple[float, float, float]
+    rates: str
+    channels: str
+    histogram: Chart | None
+
+
+@dataclass(frozen=True)
 class SurveyView:
     """What the page shows of a `Survey`."""
 
@@ -74,6 +95,7 @@ class SurveyView:
     channels: Sequence[tuple[str, float, float]]
     classes: Classes | None
     shape: Chart | None
+    sounds: SoundsView | None
 
 
 def view_of(survey: Survey | None) -> SurveyView | None:
@@ -86,7 +108,29 @@ def view_of(survey: Survey | None) -> SurveyView | None:
         () if survey.channels is None else _channels(survey.channels),
         None if survey.classes is None or not survey.classes.counts else _classes(survey.classes),
         None if survey.shape is None or not len(survey.shape.points) else mean_shape(survey.shape),
+        None if survey.sounds is None else _sounds(survey.sounds),
     )
+
+
+def _sounds(sounds: Sounds) -> SoundsView:
+    durations = sounds.durations
+    rates = [(f"{rate:,} Hz", count) for rate, count in sounds.rates]
+    channels = [(f"{some} channel{'s' if some > 1 else ''}", count) for some, count in sounds.channels]
+    seconds = (float(durations.min()), float(np.median(durations)), float(durations.max()))
+    total = _span(float(durations.sum()))
+    return SoundsView(
+        len(durations), total, seconds, _counted(rates), _counted(channels), duration_histogram(durations)
+    )
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:,.1f} hours"
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.3g} s"
+
+
+def _counted(kinds: Sequence[tuple[str, int]]) -> str:
+    return kinds[0][0] if len(kinds) == 1 else ", ".join(f"{name} ({count:,})" for name, count in kinds)
 
 
 def _sizes(sizes: np.ndarray) -> Sizes:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from datakit.inspection.batch import padding_of
 from datakit.inspection.look import Inspected, Inspection
 from datakit.inspection.summary import Row, compare, summarise
-from datakit.inspection.survey import Survey
+from datakit.inspection.survey import Sounds, Survey
 from datakit.phrasing import number, shorten
+from datakit.report.padding import padding_hint, padding_json, padding_line
 from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
 
@@ -27,10 +31,18 @@ def inspection_lines(inspection: Inspection) -> list[str]:
         lines += [*_titled(_title(whole[0])), *_sample_table(whole[0], inspection.chain), ""]
     if inspection.batch is not None:
         title = f"first batch of {inspection.loader}" if inspection.loader else ""
-        lines += [*_titled(title), *_table(summarise(inspection.batch)), ""]
+        lines += [*_titled(title), *_table(summarise(inspection.batch)), *_padding(inspection.batch), ""]
     if inspection.survey is not None and inspection.survey.read:
         lines += [*survey_lines(inspection.survey), ""]
     return lines
+
+
+def _padding(batch: Any) -> list[str]:
+    padding = padding_of(batch)
+    if padding is None:
+        return []
+    hint = padding_hint(padding)
+    return aligned([("lengths", padding_line(padding) + (f"; {hint}" if hint else ""))])
 
 
 def survey_lines(survey: Survey) -> list[str]:
@@ -44,6 +56,10 @@ def survey_lines(survey: Survey) -> list[str]:
         span = f"{number(widths[1])} × {number(heights[1])} to {number(widths[3])} × {number(heights[3])}"
         often = f", most often {sizes.common} ({sizes.share:.0%})" if sizes.kinds < sizes.count else ""
         found.append(("size", f"all {sizes.common}" if sizes.kinds == 1 else span + often))
+    if (sounds := view.sounds) is not None:
+        low, middle, high = (f"{value:.3g}" for value in sounds.seconds)
+        found.append(("sounds", f"{low} … {high} s, median {middle}, {sounds.total} in all"))
+        found.append(("", f"{sounds.rates}; {sounds.channels}"))
     if survey.channels is not None:
         found.append(("channels", survey.channels.line))
     if (classes := view.classes) is not None:
@@ -91,6 +107,7 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
         ],
         "loader": inspection.loader,
         "batch": None if inspection.batch is None else _json(inspection.batch),
+        "padding": padding_json(padding_of(inspection.batch)),
         "survey": None if inspection.survey is None else _survey_json(inspection.survey),
         "findings": [asdict(finding) for finding in inspection.findings],
         "errors": inspection.errors,
@@ -110,8 +127,15 @@ def _survey_json(survey: Survey) -> dict[str, Any]:
         "sizes": None if sizes is None else {name: values for name, *values in sizes.rows},
         "channels": None if survey.channels is None else asdict(survey.channels),
         "classes": None if survey.classes is None else asdict(survey.classes),
+        "sounds": None if survey.sounds is None else _sounds_json(survey.sounds),
         "shape": None if shape is None else {"points": shape.points.tolist(), "spread": shape.spread.tolist()},
     }
+
+
+def _sounds_json(sounds: Sounds) -> dict[str, Any]:
+    low, middle, high = (float(value) for value in np.quantile(sounds.durations, (0, 0.5, 1)))
+    durations = {"least": low, "median": middle, "greatest": high, "total": float(sounds.durations.sum())}
+    return {"seconds": durations, "rates": dict(sounds.rates), "channels": dict(sounds.channels)}
 
 
 def _arrows(chain: Sequence[str]) -> list[str]:

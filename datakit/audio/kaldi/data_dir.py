@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from datakit import collate
 from datakit.audio.kaldi.data_writing import write_tables
 from datakit.audio.kaldi.objects import read_matrix
 from datakit.audio.kaldi.reading import read_place
@@ -24,7 +25,7 @@ from datakit.sample import Sample
 
 Part: TypeAlias = Literal["waveform", "features"]
 
-_PARTS = {"waveform": "wav.scp", "features": "feats.scp"}
+_PARTS: dict[Part, str] = {"waveform": "wav.scp", "features": "feats.scp"}
 _FIELDS: dict[str, tuple[str, type[str | float | int]]] = {  # column: its file, and what its values are
     "text": ("text", str),
     "duration": ("utt2dur", float),
@@ -59,9 +60,10 @@ class KaldiData(Dataset):
     | index | () | int | line of `utt2spk`, from 0 |
     | path | () | str | the file of the audio, else of the features |
 
-    A segment is cut as by `extract-segments`: samples from `int(start * rate)` to `int(end * rate)`; one that ends up
-    to `max_overshoot` seconds behind its recording ends with it, and further behind is an error. A whole recording is
-    read for a segment only where it comes from a command.
+    A `Loader` makes batches of it by `collate.pad`. A segment is cut as by `extract-segments`: samples from
+    `int(start * rate)` to `int(end * rate)`; one that ends up to `max_overshoot` seconds behind its recording ends
+    with it, and further behind is an error. A whole recording is read for a segment only where it comes from a
+    command.
 
     Args:
         root: the data directory.
@@ -93,6 +95,8 @@ class KaldiData(Dataset):
         {'features'}
     """
 
+    collate_fn = staticmethod(collate.pad)
+
     def __init__(
         self,
         root: str | Path,
@@ -104,7 +108,7 @@ class KaldiData(Dataset):
         max_overshoot: float = MAX_OVERSHOOT,
         speakers_sorted: bool = True,
     ) -> None:
-        wanted = [parts] if isinstance(parts, str) else parts
+        wanted: Collection[Part] | None = [parts] if isinstance(parts, str) else parts  # type: ignore[list-item]
         for part in wanted or ():
             if part not in _PARTS:
                 raise UnknownNameError.of("part", part, _PARTS)
@@ -120,7 +124,9 @@ class KaldiData(Dataset):
         for part in self._wanted or ():
             if part not in there:
                 raise MissingDataError(f"{self.root / _PARTS[part]}: there is no such file, and {part} is asked for")
-        self.parts = tuple(there if self._wanted is None else [part for part in there if part in self._wanted])
+        self.parts: tuple[Part, ...] = tuple(
+            there if self._wanted is None else [part for part in there if part in self._wanted]
+        )
         return Columns(**_columns(tables))
 
     def load(self, record: Record) -> Sample:

@@ -56,17 +56,18 @@
 
     function show(place) {
       shown = (place + images.length) % images.length;
-      const picture = images[shown].cloneNode(), name = document.createElement("b");
-      picture.style.setProperty("--ratio", `${picture.width || 1} / ${picture.height || 1}`);
+      const picture = images[shown].cloneNode(true), name = document.createElement("b");
+      const box = picture.viewBox?.baseVal ?? picture;
+      picture.style.setProperty("--ratio", `${box.width || 1} / ${box.height || 1}`);
       name.textContent = `${shown + 1} of ${images.length}`;
-      about.replaceChildren(name, ` · ${picture.alt}`);
+      about.replaceChildren(name, ` · ${picture.alt ?? picture.getAttribute("aria-label")}`);
       room.replaceChildren(picture);
     }
 
     images.forEach((image, place) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.className = "frame";
+      button.className = image.parentElement.className;
       button.title = "Enlarge";
       image.parentElement.replaceWith(button);
       button.append(image);
@@ -93,11 +94,18 @@
     });
   }
 
+  function preparePlayers(players) {
+    players.forEach((player) => player.addEventListener("play", () => {
+      players.forEach((other) => { if (other !== player) other.pause(); });
+    }));
+  }
+
   const before = remembered();
   if (before === "light" || before === "dark") root.dataset.theme = before;
   addEventListener("DOMContentLoaded", () => {
     prepareTheme(document.getElementById("theme"));
     document.querySelectorAll("[data-copy]").forEach(prepareCopy);
-    prepareViewer(document.getElementById("viewer"), [...document.querySelectorAll(".frame > img")]);
+    preparePlayers(document.querySelectorAll("audio"));
+    prepareViewer(document.getElementById("viewer"), [...document.querySelectorAll(".frame > img, .frame > svg")]);
   });
 })();

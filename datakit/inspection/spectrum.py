@@ -1,0 +1,132 @@
+"""What the axes and values of a spectrogram mean, as far as the transforms say that made it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from datakit.chain import name_of, steps
+from datakit.dataset import Dataset
+from datakit.transforms import (
+    MFCC,
+    AmplitudeToDB,
+    ComputeDeltas,
+    MelScale,
+    MelSpectrogram,
+    Spectrogram,
+)
+from datakit.transforms.frames import Stft
+
+Bins: TypeAlias = Literal["Hz", "mel", "coefficient", "bin"]
+Values: TypeAlias = Literal["power", "magnitude", "dB", "log", "value"]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The meaning of a spectrogram.
+
+    Attributes:
+        bins: what its rows are: frequencies apart by as many Hz, mel bands, or just numbered.
+        values: what it holds.
+        hop: steps of the waveform from frame to frame; None where it is not known.
+        first: step of the waveform on which the first frame is centred.
+        low: Hz, of the lowest bin, or the lower end of the lowest band.
+        high: Hz, of the highest bin, or the upper end of the highest band; None for half the rate.
+        mel_scale: "htk" or "slaney".
+    """
+
+    bins: Bins = "bin"
+    values: Values = "value"
+    hop: int | None = None
+    first: float = 0.0
+    low: float = 0.0
+    high: float | None = None
+    mel_scale: str = "htk"
+
+
+UNKNOWN = Spectrum()
+
+
+def steps_by_name(dataset: Dataset | None) -> dict[str, Any]:
+    """The transforms of a dataset and of those inside it, by the name of the stage that they are."""
+    return {name_of(step): step for part in _parts(dataset) for step in steps(getattr(part, "transform", None))}
+
+
+def spectrum_after(names: Iterable[str], known: Mapping[str, Any]) -> Spectrum:
+    """The meaning of the spectrogram after the stages of these names.
+
+    Args:
+        names: of stages, in their order; those that are not known are passed over.
+        known: transforms by name.
+    """
+    spectrum = UNKNOWN
+    for name in names:
+        if name in known:
+            spectrum = _after(known[name], spectrum)
+    return spectrum
+
+
+def frequency(share: float, spectrum: Spectrum, highest: float) -> float:
+    """Hz at a share of the way up, from the middle of the lowest bin or the lower end of the lowest band.
+
+    Args:
+        share: in [0, 1].
+        spectrum: in Hz or mel.
+        highest: Hz, at the top.
+    """
+    if spectrum.bins == "Hz":
+        return spectrum.low + share * (highest - spectrum.low)
+    low, high = (_mel(value, spectrum.mel_scale) for value in (spectrum.low, highest))
+    return _hertz(low + share * (high - low), spectrum.mel_scale)
+
+
+def share_of(hertz: float, spectrum: Spectrum, highest: float) -> float:
+    """The share of the way up at which a frequency stands; the inverse of `frequency`."""
+    if spectrum.bins == "Hz":
+        return (hertz - spectrum.low) / (highest - spectrum.low)
+    low, at, high = (_mel(value, spectrum.mel_scale) for value in (spectrum.low, hertz, highest))
+    return (at - low) / (high - low)
+
+
+def _after(step: Any, before: Spectrum) -> Spectrum:
+    if isinstance(step, MFCC):
+        return replace(_frames(step.mel), bins="coefficient", values="value")
+    if isinstance(step, MelSpectrogram):
+        return replace(_frames(step), bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
+    if isinstance(step, Spectrogram):
+        return _frames(step)
+    if isinstance(step, MelScale):
+        return replace(before, bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
+    if isinstance(step, AmplitudeToDB):
+        return replace(before, values="dB")
+    if isinstance(step, ComputeDeltas):
+        return replace(before, bins="bin" if step.append else before.bins, values="value")
+    return before
+
+
+def _frames(step: Stft) -> Spectrum:
+    values: dict[float | None, Values] = {2.0: "power", 1.0: "magnitude", None: "magnitude"}
+    first = -step.pad + (0.0 if step.center else step.n_fft / 2)
+    return Spectrum("Hz", values.get(step.power, "value"), step.hop, first)
+
+
+def _mel(hertz: float, scale: str) -> float:
+    if scale == "htk":
+        return 2595.0 * math.log10(1.0 + hertz / 700.0)
+    return hertz * 3 / 200 if hertz < 1000 else 15.0 + 27.0 * math.log(hertz / 1000.0) / math.log(6.4)
+
+
+def _hertz(mel: float, scale: str) -> float:
+    if scale == "htk":
+        return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+    return mel * 200 / 3 if mel < 15 else 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)
+
+
+def _parts(dataset: Any) -> Iterator[Any]:
+    """The datasets inside, then those around them: the order in which their chains run."""
+    if isinstance(dataset, Dataset):
+        for inner in (getattr(dataset, "dataset", None), *getattr(dataset, "datasets", ())):
+            yield from _parts(inner)
+        yield dataset

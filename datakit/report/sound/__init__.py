@@ -1,0 +1,1 @@
+"""Waveforms and spectrograms with axes, and what can be listened to."""
