@@ -19,15 +19,28 @@ from pages import decoded
 from PIL import Image
 
 from datakit import Loader, Mapped, collate
+from datakit.audio import SpokenDigits
 from datakit.inspection.look import Finding, look
 from datakit.inspection.survey import ClassCounts
 from datakit.report import page as report
 from datakit.report.show import Shown, show
 from datakit.targets import Target
-from datakit.transforms import FACE68_PAIRS, Compose, Normalize, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
+from datakit.transforms import (
+    FACE68_PAIRS,
+    AmplitudeToDB,
+    Compose,
+    Gain,
+    MelSpectrogram,
+    Normalize,
+    RandomCrop,
+    RandomHorizontalFlip,
+    Rescale,
+    ToTensor,
+)
 from datakit.vision import FaceLandmarks
 
-NAMES = ("faces", "objects", "broken")
+IMAGE_PAGES = ("faces", "objects", "broken")
+NAMES = (*IMAGE_PAGES, "sounds")
 PICTURES = os.environ.get("DATAKIT_PICTURES")
 
 
@@ -79,11 +92,19 @@ def broken():
     return look(Target("broken", dataset), indices=[2, 3], batch_size=8)
 
 
+def sounds():
+    chain = Compose([Gain((-12.0, 0.0)), MelSpectrogram(n_fft=200, n_mels=40), AmplitudeToDB(top_db=80.0)])
+    dataset = SpokenDigits.synthetic(n=48, transform=chain)
+    seen = look(Target("spoken-digits", dataset), samples=4, draws=4)
+    samples = tuple(replace(sample, path=f"recordings/{Path(sample.path).name}") for sample in seen.samples)
+    return replace(seen, samples=samples, dataset=f"SpokenDigits('data'): {seen.dataset.rpartition(': ')[2]}")
+
+
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """The pages as files."""
     folder = tmp_path_factory.mktemp("pages")
-    for make in (faces, objects, broken):
+    for make in (faces, objects, broken, sounds):
         (folder / f"{make.__name__}.html").write_text(report.render(make()), encoding="utf-8")
     return folder
 
@@ -100,6 +121,8 @@ def as_array(content):
 IMAGES = "[...document.images].map(i => [i.src, i.alt, i.complete, i.naturalWidth, i.naturalHeight, i.width, i.height])"
 
 
+ALTS = "[...document.querySelectorAll('.frame > *')].map(e => e.alt ?? e.getAttribute('aria-label'))"
+
 # Whether an element is at the top of the window, or as near as the end of the page lets it come.
 IN_VIEW = """(() => {
   const top = document.querySelector("#id").getBoundingClientRect().top;
@@ -107,7 +130,7 @@ IN_VIEW = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", IMAGE_PAGES)
 def test_every_picture_is_there_and_not_blank(visit, name):
     with visit(name) as page:
         images = page.evaluate(IMAGES)
@@ -139,6 +162,44 @@ def test_links_lead_somewhere_and_toggles_work(visit, name):
             details.locator("summary").click()
             assert details.evaluate("e => e.open") is not before
             assert (details.bounding_box()["height"] > height) is not before
+
+
+SOUNDS = """[...document.querySelectorAll("audio")].map(e => [
+  e.readyState, e.duration, e.error?.message ?? "", e.getAttribute("aria-label")
+])"""
+
+
+def test_sounds_are_drawn_and_can_be_played(visit):
+    with visit("sounds") as page:
+        plots = page.locator("svg.plot")
+        assert plots.count() == 4 * 4 + 4 + 16
+        for place in (0, 2, plots.count() - 1):
+            assert as_array(plots.nth(place).screenshot()).std() > 8
+        until(page, f"{SOUNDS}.every(one => one[0] >= 1)")
+        heard = page.evaluate(SOUNDS)
+        assert len(heard) == 4 * 2  # as loaded, and after the gain
+        for _, duration, error, label in heard:
+            assert error == ""
+            assert 0.2 < duration < 1
+            assert label.startswith("Listen to sample ")
+        first, second = (page.locator("audio").nth(place) for place in (0, 1))
+        first.evaluate("e => { e.loop = true; e.muted = true; return e.play(); }")
+        second.evaluate("e => { e.loop = true; e.muted = true; return e.play(); }")
+        until(page, "document.querySelectorAll('audio')[0].paused")
+        page.wait_for_timeout(700)  # more than once through
+        assert page.evaluate("[...document.querySelectorAll('audio')].slice(0, 2).map(e => [e.paused, e.error])") == [
+            [True, None],
+            [False, None],
+        ]
+
+
+def test_plots_enlarge_too(visit):
+    with visit("sounds") as page:
+        page.locator("button.frame").nth(2).press("Enter")
+        plot = page.locator("#viewer svg.plot")
+        box = plot.bounding_box()
+        assert box["width"] > 0.9 * 1280 or box["height"] > 0.8 * 900
+        assert plot.get_attribute("aria-label") in page.locator("#viewer").inner_text()
 
 
 def test_findings_lead_to_the_sample_that_shows_them(visit):
@@ -284,8 +345,8 @@ def test_a_screen_reader_finds_its_way(visit, name):
     with visit(name) as page:
         found = tree(page)
         buttons = [label for role, label in found if role == "button"]
-        alts = [image[1] for image in page.evaluate(IMAGES)]
-        assert len(buttons) > len(alts)
+        alts = page.evaluate(ALTS)
+        assert len(buttons) > len(alts) > 0
         assert all(buttons)
         assert len(set(alts) - set(buttons)) == 0
         pictures = [label for role, label in found if role in ("image", "img")]
@@ -339,7 +400,7 @@ def test_sixteen_samples_are_small_and_open_at_once(visit, written):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_javascript_the_page_can_be_read(visit, name):
     with visit(name, java_script_enabled=False) as page:
-        images = page.locator("img")
+        images = page.locator(".frame > *")
         assert images.count() >= 5
         assert as_array(images.first.screenshot()).std() > 8
         assert page.locator("button:visible").count() == 0

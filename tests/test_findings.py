@@ -100,7 +100,7 @@ def test_clean_objects_waveforms_and_texts_give_no_findings():
     several = Mapped([{**sample, **objects(place % 3)} for place, sample in enumerate(made())], transform=ToTensor())
     detector = Loader(several, 3, collate_fn=collate.detection)
     assert look(Target("detector", detector.records, detector)).findings == ()
-    assert findings([{"waveform": torch.ones(1, 50) * sign} for sign in (-1, 1)]) == ()
+    assert findings([{"waveform": torch.linspace(-1, 1, 50)[None] * sign} for sign in (-1, 1)]) == ()
     assert findings([{"text": "a", "label": 1}, {"text": "bc", "label": 0}], classes=("x", "y")) == ()
     assert findings([]) == ()
 

@@ -19,6 +19,7 @@ from datakit.report import figures, page
 from datakit.report.charts import mean_shape, ratio_histogram, size_scatter
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.history import history
+from datakit.report.room import SIDE, Room, room_of
 from datakit.report.show import show
 from datakit.sampling import Key
 from datakit.targets import Target
@@ -142,7 +143,7 @@ def test_samples_without_an_image_are_tables():
 
 def test_very_many_samples_get_smaller_pictures():
     seen = seen_in(synthetic(8, chain(NORMALIZE)), indices=[0, 1, 2, 3] * 5, batch_size=8)
-    assert figures.side_of(seen) < figures._SIDE
+    assert room_of(seen).side < SIDE
     assert len(page.render(seen)) < 10e6
 
 
@@ -266,15 +267,15 @@ def test_a_given_normalisation_is_undone_where_it_was_applied():
     given = with_normalize(own, NORMALIZE)
     assert given.normalize == {"normalized_somehow": NORMALIZE}
     for before, after in zip(plain.samples, given.samples, strict=True):
-        expected = figures.record_of(before, plain, 64).figures[1]
-        found = figures.record_of(after, given, 64).figures
+        expected = figures.record_of(before, plain, Room(64)).figures[1]
+        found = figures.record_of(after, given, Room(64)).figures
         assert [figure.details for figure in found] == [
             found[0].details, "32 × 32", "32 × 32", "32 × 32 · Normalize undone",
         ]  # fmt: skip
         assert np.abs(decoded(found[3].src).astype(int) - decoded(expected.src)).max() <= 1
     in_collate = with_normalize(replace(plain, batch={"image": NORMALIZE.on(plain.batch["image"])}), NORMALIZE)
-    assert figures.grid_of(in_collate, 64)[0][0].details == "32 × 32 · Normalize undone"
-    assert figures.record_of(in_collate.samples[0], in_collate, 64).figures[-1].details == "32 × 32"
+    assert figures.grid_of(in_collate, Room(64))[0][0].details == "32 × 32 · Normalize undone"
+    assert figures.record_of(in_collate.samples[0], in_collate, Room(64)).figures[-1].details == "32 × 32"
 
 
 def test_a_given_normalisation_takes_the_place_of_the_one_in_the_chain(seen):

@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
 from datakit.inspection.look import Inspected, Inspection
-from datakit.report.figures import IN_GRID, drawing_of, label_of, members_of
+from datakit.report.figures import drawing_of, label_of, members_of
 from datakit.report.lettering import cut, font
 from datakit.report.objects import Colour
 from datakit.report.output import png
+from datakit.report.room import IN_GRID
 from datakit.report.sound.drawing import loudest
 
 _WIDTH = 1600  # of the sheet, at most

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datakit.inspection.batch import split
@@ -14,14 +14,8 @@ from datakit.inspection.sound import changed, sound_in
 from datakit.report.drawing import Drawing, draw
 from datakit.report.figure import Figure, image_figure, sound_figure
 from datakit.report.history import History, history
-from datakit.report.sound.clip import share_of_page
+from datakit.report.room import IN_GRID, SIDE, Room
 from datakit.report.sound.drawing import SoundDrawing, draw_sound, loudest
-
-IN_GRID = 64
-"""Samples of a batch that are shown."""
-
-_SIDE = 448  # pixels of a picture
-_PIXELS = 24e6  # of all pictures together: about 6 MB as JPEG
 
 
 @dataclass(frozen=True)
@@ -72,28 +66,14 @@ class Member:
     name: str
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """What the figures that stand beside each other have in common: their side, pixels, and the highest amplitude."""
-
-    side: int
-    highest: float
-
-
-def side_of(inspection: Inspection) -> int:
-    """Pixels of the longer side of a picture: fewer where there are very many pictures, for the size of the page."""
-    pictures = sum(len(sample.stages) for sample in inspection.samples) + len(inspection.draws) + IN_GRID
-    return int(min(_SIDE, max(_SIDE / 4, (_PIXELS / pictures) ** 0.5)))
-
-
-def record_of(seen: Inspected, inspection: Inspection, side: int) -> Record:
+def record_of(seen: Inspected, inspection: Inspection, room: Room) -> Record:
     """A sample with a picture of every stage."""
     names, before = [stage.name for stage in seen.stages], None
-    scale = _Scale(side, loudest(stage.sample for stage in seen.stages))
+    room = replace(room, highest=loudest(stage.sample for stage in seen.stages))
     figures: list[Figure] = []
     for place, stage in enumerate(seen.stages):
         where = f"{_sample_name(seen)} {'as loaded' if place == 0 else f'after {stage.name}'}"
-        figures += _stage_figures(stage, before, names[: place + 1], inspection, scale, stage.name, where)
+        figures += _stage_figures(stage, before, names[: place + 1], inspection, room, stage.name, where)
         before = stage.sample
     label = label_of(seen.stages[-1].sample, inspection.classes) if seen.stages else ""
     title = _sample_name(seen) + (f" · {label}" if label else "")
@@ -101,17 +81,17 @@ def record_of(seen: Inspected, inspection: Inspection, side: int) -> Record:
     return Record(_capital(title), seen.path, figures, _history(seen.stages), seen.error, index)
 
 
-def draws_of(inspection: Inspection, side: int) -> Draws | None:
+def draws_of(inspection: Inspection, room: Room) -> Draws | None:
     """The record that was drawn in several epochs; None where there is none."""
     if not inspection.draws:
         return None
     figures: list[Figure] = []
     whole = [seen for seen in inspection.draws if seen.stages and seen.error is None]
-    scale = _Scale(side, loudest(seen.stages[-1].sample for seen in whole))
+    room = replace(room, highest=loudest(seen.stages[-1].sample for seen in whole))
     for seen in whole:
         stage, names = seen.stages[-1], [stage.name for stage in seen.stages]
         name, where = f"epoch {seen.key.epoch}", f"{_sample_name(seen)} in epoch {seen.key.epoch}"
-        figures += _stage_figures(stage, stage.sample, names, inspection, scale, name, where)
+        figures += _stage_figures(stage, stage.sample, names, inspection, room, name, where)
     epochs = [Stage(f"epoch {seen.key.epoch}", seen.stages[-1].sample) for seen in whole]
     errors = [f"epoch {seen.key.epoch}: {seen.error}" for seen in inspection.draws if seen.error is not None]
     return Draws(_sample_name(inspection.draws[0]), figures, _history(epochs), errors)
@@ -130,10 +110,10 @@ def members_of(inspection: Inspection, side: int) -> tuple[list[Member], int]:
     return members, max(0, len(samples) - IN_GRID)
 
 
-def grid_of(inspection: Inspection, side: int) -> tuple[list[Figure], int]:
+def grid_of(inspection: Inspection, room: Room) -> tuple[list[Figure], int]:
     """The pictures of the batch, and how many samples are not among them."""
-    members, unseen = members_of(inspection, min(side, _SIDE // 2))
-    return [_member_figure(one, inspection) for one in members], unseen
+    members, unseen = members_of(inspection, min(room.side, SIDE // 2))
+    return [_member_figure(one, inspection, room) for one in members], unseen
 
 
 def drawing_of(
@@ -165,30 +145,24 @@ def label_of(sample: Any, classes: Sequence[str]) -> str:
 
 
 def _stage_figures(
-    stage: Stage, before: Any, names: Sequence[str], inspection: Inspection, scale: _Scale, name: str, where: str
+    stage: Stage, before: Any, names: Sequence[str], inspection: Inspection, room: Room, name: str, where: str
 ) -> list[Figure]:
     """The image of a stage, and the sounds that the stage before it has not."""
     normalize = inspection.normalized_by(names)
-    drawing = draw(stage.sample, classes=inspection.classes, normalize=normalize, side=scale.side)
+    drawing = draw(stage.sample, classes=inspection.classes, normalize=normalize, side=room.side)
     figures = [] if drawing is None else [image_figure(drawing, stage.sample, name, where, inspection.classes)]
-    spectrum, steps = inspection.spectrum_after(names), _clip_steps(inspection)
+    spectrum = inspection.spectrum_after(names)
     for sound in changed(stage.sample, before):
-        plotted = draw_sound(sound, spectrum, scale.side, scale.highest)
-        figures.append(sound_figure(plotted, name, where, steps))
+        plotted = draw_sound(sound, spectrum, room.side, room.highest)
+        figures.append(sound_figure(plotted, name, where, room.steps))
     return figures
 
 
-def _member_figure(member: Member, inspection: Inspection) -> Figure:
+def _member_figure(member: Member, inspection: Inspection, room: Room) -> Figure:
     where = f"sample {_place_of(member)} in the batch"
     if isinstance(member.drawing, SoundDrawing):
-        return sound_figure(member.drawing, member.name, where, _clip_steps(inspection))
+        return sound_figure(member.drawing, member.name, where, room.steps)
     return image_figure(member.drawing, member.sample, member.name, where, inspection.classes)
-
-
-def _clip_steps(inspection: Inspection) -> int:
-    """Of each clip on the page: those of the batch are in it too."""
-    clips = sum(len(sample.stages) for sample in inspection.samples) + len(inspection.draws) + IN_GRID
-    return share_of_page(clips)
 
 
 def _place_of(member: Member) -> Any:

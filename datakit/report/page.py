@@ -10,8 +10,9 @@ import datakit
 from datakit.inspection.batch import padding_of
 from datakit.inspection.look import Inspection
 from datakit.inspection.summary import summarise
-from datakit.report.figures import Record, draws_of, grid_of, record_of, side_of
+from datakit.report.figures import Record, draws_of, grid_of, record_of
 from datakit.report.padding import padding_hint, padding_line
+from datakit.report.room import room_of
 from datakit.report.survey_view import view_of
 from datakit.report.templating import environment, script
 
@@ -26,9 +27,9 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
         live: the path of a stream of events on the server that the page comes from; the page then loads itself again at
             the event `changed`, and shows the text of the event `broken`. Without it, no connection is allowed at all.
     """
-    side, padding = side_of(inspection), padding_of(inspection.batch)
-    grid, unseen = grid_of(inspection, side)
-    records = [record_of(sample, inspection, side) for sample in inspection.samples]
+    room, padding = room_of(inspection), padding_of(inspection.batch)
+    grid, unseen = grid_of(inspection, room)
+    records = [record_of(sample, inspection, room) for sample in inspection.samples]
     return (
         environment()
         .get_template("page.html")
@@ -36,7 +37,7 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
             page=inspection,
             records=records,
             anchors=_anchors(records),
-            draws=draws_of(inspection, side),
+            draws=draws_of(inspection, room),
             grid=grid,
             unseen=unseen,
             rows=[] if inspection.batch is None else summarise(inspection.batch),

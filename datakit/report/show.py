@@ -28,6 +28,7 @@ from datakit.report.contact_sheet import contact_sheet
 from datakit.report.figures import grid_of, record_of
 from datakit.report.output import write_whole
 from datakit.report.page import render
+from datakit.report.room import room_of
 from datakit.report.templating import environment
 from datakit.report.terminal import inspection_lines
 from datakit.sampling import Key, KeySampler
@@ -70,14 +71,15 @@ class Shown:
         return click.unstyle("\n".join([*inspection_lines(self.inspection), *self.inspection.errors])).rstrip()
 
     def _repr_html_(self) -> str:
-        grid, unseen = grid_of(self.inspection, _SIDE)
+        room = room_of(self.inspection, _SIDE)
+        grid, unseen = grid_of(self.inspection, room)
         batch = self.inspection.batch
         return (
             environment()
             .get_template("show.html")
             .render(
                 page=self.inspection,
-                records=[record_of(sample, self.inspection, _SIDE) for sample in self.inspection.samples],
+                records=[record_of(sample, self.inspection, room) for sample in self.inspection.samples],
                 prefix=f"datakit-show-{next(_OUTPUTS)}-",
                 grid=grid,
                 unseen=unseen,

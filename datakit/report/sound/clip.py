@@ -1,4 +1,7 @@
-"""A waveform to listen to on the page: FLAC as a data URI, bit for bit what 16 bits hold, half as large as a WAV."""
+"""A waveform to listen to on the page: WAV of 16 bits as a data URI.
+
+FLAC would be half as large, but Chromium cannot go back to the start of a short one.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,8 @@ from datakit.inspection.sound import Sound
 SECONDS = 30.0
 """Of a clip, at most."""
 
-_STEPS = 6_000_000  # of all clips of a page together: about 8 MB of it
 _RATES = range(3000, 384_001)  # Hz, that browsers play
-_CHANNELS = 2  # that FLAC has in every browser
+_CHANNELS = 2  # that every browser plays
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,10 @@ def clip_of(sound: Sound, steps: int) -> Clip | None:
     return Clip(_data_uri(values, sound.rate), ", ".join(notes))
 
 
-def share_of_page(clips: int) -> int:
-    """Steps times channels that each of so many clips may have."""
-    return _STEPS // max(clips, 1)
-
-
 def _data_uri(values: np.ndarray, rate: int) -> str:
     import soundfile
 
     whole = np.round(values.T.clip(-1, 32767 / 32768) * 32768).astype(np.int16)
     buffer = io.BytesIO()
-    soundfile.write(buffer, whole, rate, format="FLAC", subtype="PCM_16")
-    return f"data:audio/flac;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    soundfile.write(buffer, whole, rate, format="WAV", subtype="PCM_16")
+    return f"data:audio/wav;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
