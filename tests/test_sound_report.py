@@ -11,6 +11,7 @@ import torch
 from pages import Page
 from PIL import Image
 from sounds import noise
+from torchaudio.functional import melscale_fbanks
 
 from datakit import Mapped, collate, show
 from datakit.audio import SpokenDigits
@@ -80,6 +81,19 @@ def test_a_tone_is_brightest_at_the_tick_of_its_frequency(step, hertz):
     height = lane.height / len(raster)
     assert abs(lane.top + (row + 0.5) * height - expected) <= 1.01 * height
     assert plot.up_name.endswith(", Hz")
+
+
+@pytest.mark.parametrize("scale", ["htk", "slaney"])
+@pytest.mark.parametrize("hertz", [500, 1000, 2000])
+def test_a_frequency_between_two_bands_stands_between_their_rows(hertz, scale):
+    """By the triangles of torchaudio's filters: a frequency has its place where their weights say it is."""
+    bands = 8
+    weights = melscale_fbanks(16001, 0.0, 8000.0, bands, RATE, mel_scale=scale)[2 * hertz]  # bins of 0.5 Hz
+    lower = int(weights.nonzero()[0])
+    expected = lower + float(weights[lower + 1] / weights.sum())
+    lane = drawn(tone(hertz), MelSpectrogram(n_fft=1024, n_mels=bands, mel_scale=scale)).plot.lanes[0]
+    found = (1 - (place_of(lane.up, f"{hertz:,}") - lane.top) / lane.height) * bands - 0.5
+    assert found == pytest.approx(expected, abs=0.12)  # a triangle has straight sides in Hz, the axis goes by mel
 
 
 @pytest.mark.parametrize(
@@ -270,31 +284,42 @@ def seen():
     return look(Target("spoken-digits", digits), samples=2, batch_size=6, draws=3)
 
 
-def test_every_stage_is_drawn_and_waveforms_can_be_heard(seen):
+@pytest.fixture(scope="module")
+def total():
+    """Seconds of all sounds, by their headers."""
+    return f"{SpokenDigits.synthetic(n=16).durations().sum():.3g}"
+
+
+def test_every_stage_is_drawn_and_waveforms_can_be_heard(seen, total):
     parsed = Page(page.render(seen))
     plots = [attributes["aria-label"] for attributes in parsed.all("svg") if attributes["class"] == "plot"]
     assert len(plots) == 2 * 5 + 3 + 6
     index = seen.samples[0].key.index
-    assert plots[0].startswith(f"sample {index} as loaded: Waveform, 0.4 s, 8,000 Hz, peak ")
-    assert plots[3].startswith(f"sample {index} after AmplitudeToDB(): Spectrogram, 20 mel bands × 33 frames, ")
-    assert plots[4].startswith(f"sample {index} after Features(): Features, 20 mel bands × 33 frames, ")
+    steps = seen.samples[0].stages[0].sample["waveform"].shape[1]
+    assert plots[0].startswith(f"sample {index} as loaded: Waveform, {round(steps / 8000, 3):g} s, 8,000 Hz, peak ")
+    bands = f"20 mel bands × {steps // 100 + 1} frames, "
+    assert plots[3].startswith(f"sample {index} after AmplitudeToDB(): Spectrogram, {bands}")
+    assert plots[4].startswith(f"sample {index} after Features(): Features, {bands}")
     players = parsed.all("audio")
     assert len(players) == 2 * 2
     assert players[1]["aria-label"] == f"Listen to sample {index} after Gain((-12.0, 0.0))"
     assert len({one["src"] for one in players}) == 4
     policy = next(meta["content"] for meta in parsed.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert "media-src data:;" in policy
-    assert "Lengths: 33 frames" in parsed.words()
-    assert "16 sounds, 6.4 s in all; 8,000 Hz; 1 channel." in parsed.words()
+    lengths = seen.batch["length"]
+    assert f"Lengths: {lengths.min()} … {lengths.max()} frames" in parsed.words()
+    assert f"16 sounds, {total} s in all; 8,000 Hz; 1 channel." in parsed.words()
 
 
-def test_the_terminal_and_json_say_the_same(seen):
-    lines = "\n".join(inspection_lines(seen))
-    assert re.search(r"lengths +33 frames, 0\.0 % of the batch is padding", lines)
-    assert re.search(r"sounds +0\.4 … 0\.4 s, median 0\.4, 6\.4 s in all", lines)
+def test_the_terminal_and_json_say_the_same(seen, total):
+    lines, lengths = "\n".join(inspection_lines(seen)), seen.batch["length"]
+    share = 1 - lengths.sum() / (6 * lengths.max())
+    assert re.search(rf"lengths +{lengths.min()} … {lengths.max()} frames, {share:.1%}".replace("%", " %"), lines)
+    assert re.search(rf"sounds +0\.[23]\d+ … 0\.[56]\d* s, median 0\.[345]\d*, {total} s in all", lines)
     values = inspection_json(seen, "page.html")
-    assert values["padding"] == {"key": "features", "lengths": [33] * 6, "steps": 33, "share": 0.0}
-    assert values["survey"]["sounds"]["seconds"]["total"] == pytest.approx(6.4)
+    expected = {"key": "features", "lengths": lengths.tolist(), "steps": lengths.max(), "share": pytest.approx(share)}
+    assert values["padding"] == expected
+    assert f"{values['survey']['sounds']['seconds']['total']:.3g}" == total
     assert values["survey"]["sounds"]["rates"] == {8000: 16}
 
 

@@ -1,3 +1,4 @@
+import re
 import sys
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from datakit import Loader, Mapped, transforms
+from datakit import Loader, Mapped, audio, transforms
 from datakit.errors import MissingDataError, UnknownNameError
 from datakit.targets import TargetError, chain_of, open_target, parse_transform
 from datakit.vision import FaceLandmarks, ImageFiles, ImageFolder
@@ -120,6 +121,48 @@ def test_folders_of_images(image_folder):
     flat = open_target(str(image_folder / "bees")).dataset
     assert isinstance(flat, ImageFiles)
     assert len(flat) == 2
+
+
+def test_folders_of_sounds(tmp_path):
+    for name in ("dog/1.wav", "cat/2.flac", "cat/.hidden/3.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        audio.save(tmp_path / name, torch.zeros(1, 80), 8000)
+    (tmp_path / "cat" / "notes.txt").write_text("mew")
+    folder = open_target(str(tmp_path)).dataset
+    assert isinstance(folder, audio.AudioFolder)
+    assert folder.classes == ["cat", "dog"]
+    flat = open_target(str(tmp_path / "cat")).dataset
+    assert isinstance(flat, audio.AudioFiles)
+    assert len(flat) == 1
+
+
+def test_a_folder_of_both_is_not_guessed_at(image_folder):
+    audio.save(image_folder / "bees" / "hum.wav", torch.zeros(1, 80), 8000)
+    with pytest.raises(TargetError, match=r"has sounds \(.*hum\.wav\) and images \(.*1\.png\); say which: .*--root"):
+        open_target(str(image_folder))
+    assert isinstance(open_target("datakit.audio:AudioFiles", root=image_folder).dataset, audio.AudioFiles)
+
+
+def test_a_data_directory_of_kaldi(tmp_path):
+    audio.KaldiData.synthetic(n=4).write(tmp_path / "data", absolute=True)
+    target = open_target(str(tmp_path / "data"))
+    assert isinstance(target.dataset, audio.KaldiData)
+    assert {"waveform", "features"} <= target.dataset[0].keys()
+    assert target.note == ""
+
+
+def test_the_commands_of_a_data_directory_are_left_out_and_that_is_said(tmp_path):
+    audio.KaldiData.synthetic(n=4).write(tmp_path / "data", absolute=True)
+    scp = tmp_path / "data" / "wav.scp"
+    ran = tmp_path / "ran"
+    lines = scp.read_text().splitlines()
+    scp.write_text("\n".join([f"{lines[0].split()[0]} touch {ran}; cat {lines[0].split()[1]} |", *lines[1:]]) + "\n")
+    target = open_target(str(tmp_path / "data"))
+    sample = target.dataset[0]
+    assert "features" in sample
+    assert "waveform" not in sample
+    assert re.search(r"wav\.scp names commands, which are not run: .* no waveform", target.note)
+    assert not ran.exists()
 
 
 def test_paths_that_are_no_folder_of_images(tmp_path, image_folder):

@@ -98,7 +98,7 @@ class SpokenDigits(SoundDataset):
 
     @staticmethod
     def synthesize(root: Path, n: int, rng: np.random.Generator) -> None:
-        """Write `n` recordings for each split: a digit has its formants, a speaker a pitch."""
+        """Write `n` recordings for each split: a digit has its formants, a speaker a pitch; 0.25 to 0.6 s."""
         from datakit.audio.sound_drawing import NAMES, pitch_of, spoken, write_sound
 
         speakers = max(6, -(-n // (10 * _TEST_TAKES)))
@@ -106,7 +106,7 @@ class SpokenDigits(SoundDataset):
             for place in range(n):
                 digit, speaker, take = place % 10, place // 10 % speakers, first + place // (10 * speakers)
                 name = NAMES[speaker % len(NAMES)] + "x" * (speaker // len(NAMES))
-                sound = spoken([digit], pitch_of(speaker), 8000, rng)
+                sound = spoken([digit], pitch_of(speaker), 8000, rng, seconds=rng.uniform(0.25, 0.6))
                 write_sound(root / _FOLDER / "recordings" / f"{digit}_{name}_{take}.wav", sound, 8000)
 
 
