@@ -585,6 +585,11 @@ def test_pictures_for_the_documents(visit, chromium, tmp_path):
         keep(page.screenshot(), "inspect-page-dark.png")
     with visit("faces", viewport={"width": 390, "height": 1000}) as page:
         keep(page.screenshot(), "inspect-phone.png")
+    with visit("sounds", viewport={"width": 1280, "height": 1000}) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = false })")
+        page.locator("#samples").scroll_into_view_if_needed()
+        page.evaluate("document.getElementById('samples').scrollIntoView()")
+        keep(page.screenshot(), "inspect-sounds.png")
     (tmp_path / "notebook.html").write_text(notebook(*face_outputs(), colours="background: #fff; ", theirs=""))
     with opened(chromium, (tmp_path / "notebook.html").as_uri(), viewport={"width": 1000, "height": 900}) as page:
         keep(page.screenshot(), "inspect-show.png")
