@@ -335,3 +335,9 @@ def test_grids_and_notebooks_show_sounds(seen):
 
 def test_room_is_what_is_asked_for_where_there_is_little(seen):
     assert room_of(seen, 320) == Room(320)
+
+
+def test_a_text_stands_for_a_sample_without_a_label():
+    spoken = Mapped([{**tone(440), "text": "ONE TWO THREE", "index": 7}])
+    seen = look(Target("x", spoken), samples=1, draws=0, survey_records=0)
+    assert "Sample 0 · ONE TWO THREE" in Page(page.render(seen)).words()

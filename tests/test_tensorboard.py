@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 from google.protobuf import text_format
@@ -16,11 +17,12 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 import datakit
 from datakit import Mapped
+from datakit.audio import SpokenDigits
 from datakit.cli import command
 from datakit.errors import DatakitError, SampleError
 from datakit.report import tensorboard
 from datakit.report.tensorboard import projector
-from datakit.transforms import Compose, Normalize, RandomHorizontalFlip, ToTensor
+from datakit.transforms import Compose, Gain, Normalize, RandomHorizontalFlip, Spectrogram, ToTensor
 from datakit.vision import FaceLandmarks
 
 HALF = Normalize((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
@@ -372,6 +374,22 @@ def test_the_command_writes_a_run_beside_the_page(here):
     assert (points.shape, tiles.shape) == ((12, 32 * 32 * 3), (12, 64, 64, 3))
     assert 0 <= points.min() < points.max() <= 1  # so the normalisation was undone
     assert "FaceLandmarks" in run.text("what was inspected")
+
+
+def test_sounds_are_drawn_and_can_be_heard(written):
+    digits = SpokenDigits.synthetic(n=8, transform=Compose([Gain(-6.0), Spectrogram(n_fft=200)]))
+    shown = datakit.show(digits, samples=2)
+    run = written(tensorboard.inspection, shown.inspection)
+    first = shown.inspection.samples[0]
+    assert set(run.tags["images"]) == {"samples", *(f"stages/{seen.key.index}" for seen in shown.inspection.samples)}
+    assert run.image("samples").std() > 8
+    sounds = [tag for tag in run.tags["audio"] if tag.startswith(f"sounds/{first.key.index}/")]
+    assert len(run.tags["audio"]) == 2 * len(sounds) == 4
+    for tag, stage in zip(sounds, first.stages, strict=False):
+        (event,) = run.events.Audio(tag)
+        heard, rate = soundfile.read(io.BytesIO(event.encoded_audio_string))
+        assert rate == event.sample_rate == 8000
+        np.testing.assert_allclose(heard, stage.sample["waveform"][0], atol=2 / 32768)
 
 
 def test_the_figures_are_those_of_numpy(here):

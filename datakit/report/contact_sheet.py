@@ -57,11 +57,17 @@ def grid_sheet(inspection: Inspection) -> Image.Image:
     Raises:
         DatakitError: where nothing has an image or a sound.
     """
-    tiles = _of_batch(inspection) or _of_samples(inspection)
-    if not tiles:
+    drawn = batch_sheet(inspection)
+    if drawn is None:
         who = "no sample has" if inspection.batch is None else "neither the batch nor a sample has"
         raise DatakitError(f"nothing to draw: {who} an image or a sound under the key of one, or in a tuple")
-    return sheet(tiles)
+    return drawn
+
+
+def batch_sheet(inspection: Inspection) -> Image.Image | None:
+    """As `grid_sheet`; None where nothing has an image or a sound."""
+    tiles = _of_batch(inspection) or _of_samples(inspection)
+    return sheet(tiles) if tiles else None
 
 
 def stage_sheet(seen: Inspected, inspection: Inspection) -> Image.Image | None:

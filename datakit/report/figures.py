@@ -11,11 +11,14 @@ from datakit.inspection.labels import labels_of
 from datakit.inspection.look import Inspected, Inspection, Stage
 from datakit.inspection.normalize import BATCH
 from datakit.inspection.sound import changed, sound_in
+from datakit.phrasing import shorten
 from datakit.report.drawing import Drawing, draw
 from datakit.report.figure import Figure, image_figure, sound_figure
 from datakit.report.history import History, history
 from datakit.report.room import IN_GRID, SIDE, Room
 from datakit.report.sound.drawing import SoundDrawing, draw_sound, loudest
+
+_TEXT = 48  # characters of a text that stands for a sample
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,11 @@ def drawing_of(
 
 
 def label_of(sample: Any, classes: Sequence[str]) -> str:
-    """The name of a sample's class, `label 3` where it has none; empty for a sample without a label."""
+    """The name of a sample's class, `label 3` where it has none; without a label the start of its text, or nothing."""
     found = labels_of(sample)
     if found is None or found[0] != "label":
-        return ""
+        text = sample.get("text") if isinstance(sample, dict) else None
+        return shorten(text, _TEXT) if isinstance(text, str) else ""
     label = int(found[1][0])
     return str(classes[label]) if 0 <= label < len(classes) else f"label {label}"
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
 from datakit.inspection.labels import labels_of
+from datakit.inspection.seen import Inspected
+from datakit.inspection.sound import changed
 from datakit.report.contact_sheet import Tile, grid_sheet, sheet, side_for, stage_sheet
 from datakit.report.drawing import draw
 from datakit.report.show import show
@@ -36,6 +39,8 @@ def images(
 ) -> None:
     """A grid of images with landmarks, boxes, masks, class names and scores drawn on them, normalisation undone.
 
+    Sounds are drawn as waveforms and spectrograms with axes.
+
     A detector's predictions are `images(writer, (images, model(images)), classes=…)`.
 
     Args:
@@ -50,7 +55,7 @@ def images(
         normalize: what to undo; of a dataset or a loader it is found in the chain.
 
     Raises:
-        DatakitError: for what has no images.
+        DatakitError: for what has neither images nor sounds.
 
     Examples:
         >>> import torch
@@ -154,6 +159,17 @@ def predictions(
 def add_picture(writer: SummaryWriter, tag: str, picture: Image.Image, step: int) -> None:
     """An RGB image under `tag`."""
     writer.add_image(tag, np.asarray(picture), step, dataformats="HWC")
+
+
+def add_sounds(writer: SummaryWriter, seen: Inspected) -> None:
+    """The waveforms of a sample, of several channels their mean: `sounds/index/stage`."""
+    before: Any = None
+    for stage in seen.stages:
+        for sound in changed(stage.sample, before):
+            if sound.key == "waveform" and sound.rate:
+                heard = torch.from_numpy(sound.values[:, : sound.valid].astype(np.float32)).mean(0, keepdim=True)
+                writer.add_audio(f"sounds/{seen.key.index}/{stage.name}", heard.nan_to_num(0.0), 0, sound.rate)
+        before = stage.sample
 
 
 def _predicted(

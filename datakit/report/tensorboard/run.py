@@ -13,9 +13,9 @@ from datakit.inspection.normalize import BATCH
 from datakit.inspection.picture import image_in
 from datakit.inspection.survey import Survey
 from datakit.phrasing import number
-from datakit.report.contact_sheet import epoch_sheet, grid_sheet, stage_sheet
+from datakit.report.contact_sheet import batch_sheet, epoch_sheet, stage_sheet
 from datakit.report.survey_view import view_of
-from datakit.report.tensorboard.pictures import add_picture
+from datakit.report.tensorboard.pictures import add_picture, add_sounds
 from datakit.report.tensorboard.projector import Seen, add_points
 from datakit.report.tensorboard.writing import writer as open_writer
 
@@ -49,7 +49,8 @@ def write_run(folder: Path, seen: Inspection) -> None:
 def inspection(writer: SummaryWriter, seen: Inspection) -> None:
     """The batch, samples stage by stage, one of them in other epochs, the figures, and what is worth a look.
 
-    Points of the projector are the samples and those of the batch that are not among them.
+    Waveforms can be listened to, as loaded and after each transform that changed them. Points of the projector are the
+    samples and those of the batch that are not among them.
 
     Args:
         writer: of the run.
@@ -64,11 +65,12 @@ def inspection(writer: SummaryWriter, seen: Inspection) -> None:
     """
     writer.add_text("what was inspected", _about(seen))
     points = _points(seen)
-    if points:
-        add_picture(writer, "batch" if split(seen.batch) else "samples", grid_sheet(seen), 0)
+    if (picture := batch_sheet(seen)) is not None:
+        add_picture(writer, "batch" if split(seen.batch) else "samples", picture, 0)
     for sample in seen.samples:
         if sample.stages and (picture := stage_sheet(sample, seen)) is not None:
             add_picture(writer, f"stages/{sample.key.index}", picture, 0)
+        add_sounds(writer, sample)
     if seen.draws and (picture := epoch_sheet(seen.draws, seen)) is not None:
         add_picture(writer, f"epochs/{seen.draws[0].key.index}", picture, 0)
     if len(points) >= _POINTS:
