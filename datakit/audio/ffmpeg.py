@@ -1,4 +1,8 @@
-"""Sound files that only FFmpeg reads, by torchcodec where it is installed."""
+"""Sound files that only FFmpeg reads, by torchcodec where it is installed.
+
+A part is decoded from the start of the file on: where the time stamps of a file are rounded, as those of WebM and of
+videos, a seek lands some samples beside what was asked for.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,14 @@ SIGNATURES = {
 """Formats by their first bytes; playlists, which would make FFmpeg open other files, are none of them."""
 
 
+_MISSING = 4096  # frames by which a header may be wrong: what encoders put before and behind, and roundings
+
+
 class _Stream(NamedTuple):
     decoder: Any
     rate: int  # Hz
     channels: int
-    frames: int  # as the header says; the decoder may give some more or fewer
+    frames: int  # as the file says; the decoder may give some more or fewer
     begin: float  # seconds at which the first sample is played
     codec: str
 
@@ -35,26 +42,35 @@ def read(file: BinaryIO, kind: str, start: int, frames: int | None, max_values: 
 
     Raises:
         DatakitError: torchcodec is not installed.
-        CorruptDataError: the file cannot be decoded, or holds too many samples.
+        CorruptDataError: the file cannot be decoded, ends before it says, or holds too many samples.
         ValueError: `start` is behind the end.
     """
     stream = _opened(file, kind)
-    count = counted(stream.frames, start, frames)
-    check_values(count, stream.channels, max_values)
-    begin, most = stream.begin + start / stream.rate, max_values // stream.channels
-    if frames == 0:
-        return np.empty((0, stream.channels), np.float32), stream.rate
-    stop = begin + (most + 1 if frames is None else frames) / stream.rate  # a header may say too little
+    most = max_values // stream.channels
+    check_values(min(stream.frames, start + (stream.frames if frames is None else frames)), stream.channels, max_values)
+    wanted = most + 1 if frames is None else min(start + frames, most + 1)
+    data = _decoded(stream, kind, wanted)
+    check_values(len(data), stream.channels, max_values)
+    if len(data) < wanted and len(data) < stream.frames - _MISSING:
+        raise CorruptDataError(f"this {kind} ends after {len(data):,} of {stream.frames:,} frames")
+    count = counted(len(data), start, frames) if len(data) < wanted else wanted - start
+    values: Floats = np.ascontiguousarray(data[start : start + count], np.float32)
+    check_finite(values, start)
+    return values, stream.rate
+
+
+def _decoded(stream: _Stream, kind: str, frames: int) -> Floats:
+    """As many frames as that from the start on, (frames, channels), or as there are."""
     try:
-        data = stream.decoder.get_samples_played_in_range(begin, stop).data
+        margin = 1.0  # s: time stamps may begin anywhere near 0
+        stop = stream.begin + frames / stream.rate + margin
+        data = stream.decoder.get_samples_played_in_range(stream.begin, stop).data
     except Exception as error:
         raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
     if not data.shape[1]:
-        raise CorruptDataError(f"broken {kind}: nothing is decoded from frame {start:,} on")
-    check_values(data.shape[1], stream.channels, max_values)
-    values: Floats = np.ascontiguousarray(data.numpy().T, np.float32)
-    check_finite(values, start)
-    return values, stream.rate
+        raise CorruptDataError(f"broken {kind}: nothing is decoded")
+    values: Floats = data.numpy().T[:frames]
+    return values
 
 
 def describe(file: BinaryIO, kind: str) -> tuple[int, int, int, str, str]:
@@ -80,7 +96,8 @@ def _opened(file: BinaryIO, kind: str) -> _Stream:
     try:
         decoder = AudioDecoder(file.read())  # bytes: a name could be taken for an address
         about = decoder.metadata
-        rate, channels, seconds = int(about.sample_rate), int(about.num_channels), about.duration_seconds_from_header
+        rate, channels = int(about.sample_rate), int(about.num_channels)
+        seconds = about.duration_seconds_from_header or about.duration_seconds  # of the container
         frames, begin = round(float(seconds) * rate), float(about.begin_stream_seconds_from_header or 0)
     except Exception as error:
         raise CorruptDataError(f"broken {kind}: {_said(error)}") from error

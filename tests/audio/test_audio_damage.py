@@ -330,7 +330,7 @@ class TestTorchcodec:
         """torchcodec with a file of 2 channels, 3 s at 8 kHz, that begins at 0.025 s."""
         samples = torch.from_numpy(sound(24_000, 2).T.astype(np.float32))
         fields = {"sample_rate": 8000, "num_channels": 2, "duration_seconds_from_header": 3.0, "codec": "aac"}
-        about = types.SimpleNamespace(**fields, begin_stream_seconds_from_header=0.025)
+        about = types.SimpleNamespace(**fields, begin_stream_seconds_from_header=0.025, duration_seconds=None)
 
         class AudioDecoder:
             metadata = about
@@ -341,6 +341,7 @@ class TestTorchcodec:
 
             def get_samples_played_in_range(self, start_seconds, stop_seconds):
                 begin, end = (round((at - 0.025) * 8000) for at in (start_seconds, stop_seconds))
+                begin += 3 if begin > 0 else 0  # as WebM's milliseconds do
                 return types.SimpleNamespace(data=samples[:, max(0, begin) : end])
 
         decoders = types.ModuleType("torchcodec.decoders")
@@ -366,6 +367,37 @@ class TestTorchcodec:
         assert torch.equal(audio.load(self.M4A)[0], samples)
         with pytest.raises(CorruptDataError, match="over the limit of 30,000 samples"):
             audio.load(self.M4A, max_values=30_000)
+
+    def test_a_container_that_says_no_duration(self, stub):
+        stub[1].duration_seconds_from_header, stub[1].duration_seconds = None, 3.0
+        assert audio.info(self.M4A).frames == 24_000
+        assert torch.equal(audio.load(self.M4A)[0], stub[0])
+
+    def test_fewer_frames_than_it_says(self, stub):
+        stub[1].duration_seconds_from_header = 3.4
+        assert torch.equal(audio.load(self.M4A)[0], stub[0])  # an encoder's padding
+        stub[1].duration_seconds_from_header = 4.0
+        with pytest.raises(CorruptDataError, match="this M4A ends after 24,000 of 32,000 frames"):
+            audio.load(self.M4A)
+        assert torch.equal(audio.load(self.M4A, start=9, frames=90)[0], stub[0][:, 9:99])
+
+    @pytest.mark.parametrize(("kind", "rate"), [("mp4", 22050), ("webm", 48000)])
+    def test_real_files_are_what_torchcodec_gives(self, kind, rate):
+        pytest.importorskip(
+            "torchcodec", reason="torchcodec is not installed: pip install 'datakit[codec]', and FFmpeg"
+        )
+        from torchcodec.decoders import AudioDecoder
+        from torchcodec.encoders import AudioEncoder
+
+        samples = torch.from_numpy(sound(3 * rate, 1).T.astype(np.float32))
+        data = bytes(AudioEncoder(samples, sample_rate=rate).to_tensor(format=kind).numpy())
+        whole, found = audio.load(data)
+        assert found == rate
+        assert torch.equal(whole, AudioDecoder(data).get_all_samples().data)
+        assert abs(audio.info(data).frames - whole.shape[1]) <= 4096
+        for start, frames in ((0, 1), (5000, 3000), (rate, rate), (2 * rate, None), (2 * rate + 11, 9 * rate)):
+            part = audio.load(data, start=start, frames=frames)[0]
+            assert torch.equal(part, whole[:, start:][:, :frames])
 
     def test_its_errors_become_ours(self, stub):
         with pytest.raises(CorruptDataError, match=r"<bytes>: broken M4A: RuntimeError: no such stream$"):
