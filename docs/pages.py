@@ -107,7 +107,7 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
         rows = [f"| `{key}` | {kind(value)} | {content(value)} |" for key, value in samples[0].items() if key != "path"]
         table = "\n".join(["| key | type | value |", "| --- | --- | --- |", *rows])
         return ["## A record of the synthetic copy", table]
-    sheet(images).save(folder / f"{entry.name}.webp", quality=88, method=6)
+    sheet(images).save(folder / f"{entry.name}.webp", quality=88)
     shown = [key for key in ("landmarks", "boxes", "masks") if key in samples[0]]
     over = f", with {' and '.join(shown)} drawn over them" if shown else ""
     alt = f"{len(images)} records of the synthetic copy of {entry.cls.__name__}{over}"

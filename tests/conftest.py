@@ -11,6 +11,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("datakit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("datakit")  # a slow machine is no fault of the code
 
+# before torch is imported, and for the processes that tests start: two tests run at once, and threads of torch that
+# wait for a core burn the cores of others, up to eight times what the work itself takes
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

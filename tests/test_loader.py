@@ -104,7 +104,7 @@ def test_batch_size_and_ranks_change_nothing(pictures, truth, ranks, batch_size)
 def starts():
     """Every start method, with 1 to 3 workers; those that import torch anew in each worker in a choice of the cases."""
     for method, workers, persistent in itertools.product(("fork", "spawn", "forkserver"), (1, 2, 3), (False, True)):
-        is_chosen = method == "fork" or (workers, persistent) == (2, True)
+        is_chosen = method == "fork" or (method, workers, persistent) in (("spawn", 1, True), ("forkserver", 2, True))
         yield pytest.param(method, workers, persistent, marks=() if is_chosen else pytest.mark.slow)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from datakit.reference import find, train
+from datakit.reference import History, find, train
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,18 @@ def trained(tmp_path, one_thread):
         return train(cls(root, **own), out, **options)
 
     return run
+
+
+@pytest.fixture
+def leaks(one_thread):
+    """The check of a reference that its split leaks, before any training: it is no matter of learning."""
+
+    def checked(name, bug):
+        reference = find(name).sabotaged(bug)(None)
+        reference.build()
+        return reference.checks(History())[-1]
+
+    return checked
 
 
 @pytest.fixture

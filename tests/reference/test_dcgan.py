@@ -5,9 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from datakit import Subset
 from datakit.errors import MissingDataError
 from datakit.reference.closeness import distance, noise_like
 from datakit.reference.dcgan import Dcgan, discriminator, generator
+from datakit.vision import CIFAR10
 
 MISSED = {"normalisation-left-out": [0, 1], "viewed-not-permuted": [0]}
 """The bars that each bug misses: the distance, of that of pixel noise, and of that of the untrained generator's."""
@@ -25,16 +27,17 @@ def test_there_is_a_test_for_each_bug():
     assert Dcgan.bugs().keys() == {*MISSED, "split-leaks"}
 
 
-@pytest.mark.parametrize("bug", MISSED)
+@pytest.mark.parametrize("bug", ["normalisation-left-out", pytest.param("viewed-not-permuted", marks=pytest.mark.slow)])
 def test_a_bug_keeps_them_away(trained, bug):
+    """By default that which misses both bars."""
     result = trained("dcgan", bug)
     assert not any(result.checks[place].passed for place in MISSED[bug]), str(result)
     assert result.checks[2].passed
 
 
-def test_held_out_images_that_are_trained_on_are_found(trained):
-    leaks = trained("dcgan", "split-leaks", epochs=1).checks[2]
-    assert (leaks.figure, leaks.passed) == (128, False)
+def test_held_out_images_that_are_trained_on_are_found(leaks):
+    found = leaks("dcgan", "split-leaks")
+    assert (found.figure, found.passed) == (128, False)
 
 
 def test_a_folder_of_a_few_images_is_too_little(tmp_path):
@@ -48,6 +51,8 @@ def test_a_folder_of_a_few_images_is_too_little(tmp_path):
 
 def test_it_goes_on_as_if_it_had_not_been_stopped(trained, tmp_path, monkeypatch):
     """To the last bit, and with the frames of the epochs before."""
+    images = CIFAR10.synthetic(640)
+    monkeypatch.setattr(CIFAR10, "synthetic", lambda n: Subset(images, range(120)))  # six steps an epoch
     whole = trained("dcgan", epochs=2, out=tmp_path / "whole")
     step, steps = Dcgan.step, []
 
@@ -57,10 +62,10 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(trained, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return step(self, batch)
 
-    monkeypatch.setattr(Dcgan, "step", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        trained("dcgan", epochs=2, out=tmp_path / "stopped", save_every=0.0)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Dcgan, "step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            trained("dcgan", epochs=2, out=tmp_path / "stopped", save_every=0.0)
     resumed = trained("dcgan", epochs=2, out=tmp_path / "stopped", resume=True)
     assert (resumed.checks, resumed.lines) == (whole.checks, whole.lines)
     for name in ("samples.png", "epochs.webp"):

@@ -20,11 +20,16 @@ def test_synthetic_faces_are_learnt(trained):
     assert [path.name for path in result.pictures] == ["curve.png", "predictions.png"]
 
 
-@pytest.mark.parametrize("bug", MISSED)
+@pytest.mark.parametrize("bug", [pytest.param("points-not-rescaled", marks=pytest.mark.slow), "sides-not-swapped"])
 def test_a_bug_makes_it_miss_the_bar(trained, bug):
-    epochs = 1 if bug == "split-leaks" else None  # which is no matter of learning
-    result = trained("faces", bug, epochs=epochs)
+    """Both miss the same bar; that which is nearer to it is tried by default."""
+    result = trained("faces", bug)
     assert not result.checks[MISSED[bug]].passed, str(result)
+
+
+def test_held_out_images_that_are_trained_on_are_found(leaks):
+    found = leaks("faces", "split-leaks")
+    assert (found.figure, found.passed) == (21, False)
 
 
 def test_colours_are_known_from_the_training_images_alone():

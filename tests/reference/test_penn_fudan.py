@@ -29,8 +29,9 @@ def test_drawn_figures_are_found(trained):
         assert float(last[3]) == pytest.approx(100 * check.figure, abs=0.06), "AP50"
 
 
-@pytest.mark.parametrize("bug", MISSED)
+@pytest.mark.parametrize("bug", ["boxes-not-flipped", pytest.param("boxes-y-first", marks=pytest.mark.slow)])
 def test_a_bug_makes_it_miss_the_bar(trained, bug):
+    """By default the one that is harder to see: the other leaves next to nothing that is found."""
     result = trained("penn-fudan", bug)
     missed = [check for check in result.checks if MISSED[bug] in check.what]
     assert len(missed) == 2

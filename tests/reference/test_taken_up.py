@@ -1,11 +1,23 @@
 """References that are broken off, in the middle of an epoch or after the last one, go on as if nothing had been."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from datakit.reference import History, checkpoint, find
+from datakit import Subset
+from datakit.reference import History, checkpoint, cifar10, dcgan, digits, find
+from datakit.vision import CIFAR10
+
+
+@pytest.fixture(autouse=True)
+def less(monkeypatch):
+    """How much there is to learn from is no matter here."""
+    images = CIFAR10.synthetic(400)
+    for module in (cifar10, digits):
+        monkeypatch.setattr(module, "DRAWN", 400)
+    monkeypatch.setattr(dcgan, "CIFAR10", SimpleNamespace(synthetic=lambda n: Subset(images, range(120))))
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_an_unfinished_run_is_not_written_over(run, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
-    arguments = ["train", "faces", "--synthetic", "--epochs", "200", "--out", str(tmp_path / "out")]
+    arguments = ["train", "fgsm", "--synthetic", "--epochs", "200", "--out", str(tmp_path / "out")]
     with subprocess.Popen(
         [sys.executable, "-m", "datakit", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -10,10 +10,12 @@ import time
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
 from datakit import Loader, Mapped
+from datakit.cli import command
 from datakit.errors import CorruptDataError, DatakitError, MissingDataError, StateError, UnknownNameError
 from datakit.reference import BUILT_IN, Check, History, Option, Reference, find, train
 from datakit.reference.checkpoint import NAME
@@ -325,13 +327,13 @@ def test_listing_references_takes_no_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
 
 
-def test_killed_and_taken_up_by_the_command(tmp_path):
-    """SIGKILL in the middle of an epoch; the end is the same as that of a run that nobody touched."""
-    command = [sys.executable, "-m", "datakit", "train", "fgsm", "--synthetic", "--device", "cpu", "--epochs", "2"]
+def test_killed_and_taken_up_by_the_command(tmp_path, one_thread):
+    """SIGKILL in the middle of an epoch; the end, in another process, is the same as that of a run nobody touched."""
+    words = ["train", "fgsm", "--synthetic", "--device", "cpu", "--epochs", "2"]
     often = "from datakit.reference import training; training.train.__kwdefaults__['save_every'] = 0.0; "
     often += "import sys; sys.argv[0] = 'datakit'; from datakit.cli import main; main()"
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = [sys.executable, "-c", often, *command[3:], "--out", str(tmp_path / "killed")]
+    killed = [sys.executable, "-c", often, *words, "--out", str(tmp_path / "killed")]
     with subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=alone) as process:
         while not (tmp_path / "killed" / NAME).exists():
             assert process.poll() is None
@@ -340,8 +342,7 @@ def test_killed_and_taken_up_by_the_command(tmp_path):
     steps = len(outcome(tmp_path / "killed" / NAME)[0]["losses"]["loss"])
     ends = {}
     for name, more in (("killed", ["--resume"]), ("whole", [])):
-        arguments = [*command, "--out", str(tmp_path / name), *more]
-        done = subprocess.run(arguments, capture_output=True, text=True, env=alone)
+        done = CliRunner().invoke(command, [*words, "--out", str(tmp_path / name), *more])
         assert done.stdout.splitlines()[-1].startswith("fgsm: "), done.stderr
         ends[name] = outcome(tmp_path / name / NAME)
     assert steps < len(ends["whole"][0]["losses"]["loss"])
