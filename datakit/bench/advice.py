@@ -58,10 +58,14 @@ def recommend(measurements: Sequence[Measurement], *, has_loader: bool = False) 
 def _groups(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     """Those that differ in their workers alone, from the least; without workers there is no start method."""
     methods = list(dict.fromkeys(one.start_method for one in measurements if one.workers)) or [None]
-    keys = dict.fromkeys((one.batch_size, method) for one in measurements for method in methods)
+    keys = dict.fromkeys((one.features, one.batch_size, method) for one in measurements for method in methods)
     members = [
-        [one for one in measurements if one.batch_size == size and (one.start_method == method or not one.workers)]
-        for size, method in keys
+        [
+            one
+            for one in measurements
+            if (one.features, one.batch_size) == (place, size) and (one.start_method == method or not one.workers)
+        ]
+        for place, size, method in keys
     ]
     return [sorted(group, key=lambda one: one.workers) for group in members if group]
 

@@ -125,7 +125,7 @@ def _stages(before: Run, now: Run) -> tuple[Change, ...]:
 
 
 def _place(one: Configuration) -> tuple[Any, ...]:
-    return one.workers, one.batch_size, one.start_method
+    return one.workers, one.batch_size, one.start_method, one.features
 
 
 def _obstacles(before: Run, now: Run, pairs: Sequence[tuple[Measurement, Measurement]]) -> list[str]:
@@ -142,7 +142,7 @@ def _obstacles(before: Run, now: Run, pairs: Sequence[tuple[Measurement, Measure
     lengths = {(old.samples, new.samples) for old, new in pairs if old.samples != new.samples}
     found += [f"passes of another length: {old:,} samples before, {new:,} now" for old, new in sorted(lengths)]
     if not pairs:
-        found.append("not one configuration (workers, batch size, start method) is in both runs")
+        found.append("not one configuration (workers, batch size, start method, features) is in both runs")
     if (passes := min(before.repeats, now.repeats)) < _ENOUGH:
         found.append(f"a run with --repeats {passes}: below {_ENOUGH} it cannot be told what is noise")
     return found

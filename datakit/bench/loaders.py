@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeAlias
@@ -18,6 +19,32 @@ from datakit.errors import DatakitError, UnknownNameError
 from datakit.loader import Loader
 
 Make: TypeAlias = Callable[[Configuration], DataLoader[Any]]
+Work: TypeAlias = Callable[[Any], Any]
+IN_WORKERS, PER_BATCH = "in workers", " per batch on "
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features that are computed in the workers, and beside that per batch in the loop.
+
+    Attributes:
+        name: what they are.
+        in_workers: the dataset, with the features in its samples.
+        per_batch: makes them of a batch of the plain dataset; they are there when it returns.
+        device: where it does so.
+    """
+
+    name: str
+    in_workers: Dataset
+    per_batch: Work
+    device: str = "cpu"
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """What `Configuration.features` may be."""
+        return (IN_WORKERS, f"{PER_BATCH}{self.device}".strip())
+
+
 DEFAULT_BATCH = 32
 """Samples a batch of a dataset for which none was asked."""
 
@@ -27,8 +54,9 @@ def configurations(
     workers: Sequence[int] | None,
     batch_sizes: Sequence[int] | None,
     start_methods: Sequence[str] | None,
+    features: Features | None = None,
 ) -> list[Configuration]:
-    """All combinations, in the order of the batch sizes, then of the start methods, then of the workers.
+    """All combinations, in the order of features, then of the batch sizes, the start methods, and the workers.
 
     Without workers there is nothing to start, so that 0 workers come once for each batch size.
 
@@ -43,8 +71,13 @@ def configurations(
     for method in start_methods or ():
         if method not in get_all_start_methods():
             raise UnknownNameError.of("start method", method, get_all_start_methods())
-    combined = product(_batch_sizes(source, batch_sizes), start_methods or (None,), counts)
-    return list(dict.fromkeys(Configuration(count, size, start if count else None) for size, start, count in combined))
+    places = (None,) if features is None else features.places
+    combined = product(places, _batch_sizes(source, batch_sizes), start_methods or (None,), counts)
+    return list(
+        dict.fromkeys(
+            Configuration(count, size, start if count else None, place) for place, size, start, count in combined
+        )
+    )
 
 
 def _batch_sizes(source: Any, wanted: Sequence[int] | None) -> Iterable[int | None]:
@@ -59,9 +92,12 @@ def _batch_sizes(source: Any, wanted: Sequence[int] | None) -> Iterable[int | No
     return (own,) if isinstance(source, DataLoader) else wanted or (None,)
 
 
-def maker(source: Any, seed: int) -> Make:
+def maker(source: Any, seed: int, features: Features | None = None) -> Make:
     """From a configuration to a loader: `source` is a dataset, a loader, or such a function already."""
     make = _maker(source, seed)
+    if features is not None:
+        plain, whole = make, _maker(features.in_workers, seed)
+        make = lambda wanted: (whole if wanted.features == IN_WORKERS else plain)(wanted)  # noqa: E731
 
     def quietly(wanted: Configuration) -> DataLoader[Any]:
         with warnings.catch_warnings():  # to try more workers than cores is what was asked for
@@ -69,6 +105,12 @@ def maker(source: Any, seed: int) -> Make:
             return make(wanted)
 
     return quietly
+
+
+def work_of(wanted: Configuration, features: Features | None) -> Work | None:
+    """What the loop does with each batch in this configuration."""
+    is_loops = features is not None and wanted.features not in (None, IN_WORKERS)
+    return features.per_batch if is_loops and features is not None else None
 
 
 def _maker(source: Any, seed: int) -> Make:

@@ -21,16 +21,19 @@ class Configuration:
         workers: worker processes; 0 reads in the training process.
         batch_size: samples a batch; None for a loader that makes its batches in its own way, or none.
         start_method: of the workers; None for the platform's or the loader's own, and without workers.
+        features: where features are computed, `in workers` or `per batch on cpu`; None where none were asked for.
     """
 
     workers: int
     batch_size: int | None = None
     start_method: str | None = None
+    features: str | None = None
 
     def __str__(self) -> str:
         parts = [f"{self.workers} worker{'' if self.workers == 1 else 's'}"]
         parts += [] if self.batch_size is None else [f"batch {self.batch_size}"]
-        return ", ".join(parts + ([] if self.start_method is None else [self.start_method]))
+        parts += [] if self.start_method is None else [self.start_method]
+        return ", ".join(parts + ([] if self.features is None else [f"features {self.features}"]))
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Measurement(Configuration):
     @property
     def configuration(self) -> Configuration:
         """What was measured."""
-        return Configuration(self.workers, self.batch_size, self.start_method)
+        return Configuration(self.workers, self.batch_size, self.start_method, self.features)
 
 
 @dataclass(frozen=True)
@@ -202,13 +205,18 @@ def from_dict(cls: type[Any], values: Any) -> Any:
     """
     if not isinstance(values, dict):
         raise TypeError(f"{cls.__name__} is an object in JSON, found {type(values).__name__}")
-    return cls(**{field.name: _field(cls, field.name, values[field.name]) for field in fields(cls)})
+    later = dict.fromkeys(_LATER)
+    return cls(**{field.name: _field(cls, field.name, {**later, **values}[field.name]) for field in fields(cls)})
 
 
 _PARTS: dict[str, type[Any]] = {"machine": Machine, "profile": Profile, "fed": Fed}
 _LISTS: dict[str, type[Any]] = {"measurements": Measurement, "stages": Stage, "rates": float, "chain": str}
-_TEXT = {"target", "dataset", "name", "processor", "system", "python", "torch", "datakit", "start_method", "missing"}
-_OPTIONAL = {"batch_size", "start_method", "fed", "profile", "missing"}
+_TEXT = {
+    "target", "dataset", "name", "processor", "system", "python", "torch", "datakit", "start_method", "missing",
+    "features",
+}  # fmt: skip
+_OPTIONAL = {"batch_size", "start_method", "fed", "profile", "missing", "features"}
+_LATER = ("features",)  # fields that earlier documents do not have
 
 
 def _field(cls: type[Any], name: str, value: Any) -> Any:

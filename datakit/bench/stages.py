@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from datakit import probe
 from datakit.bench import clocks
-from datakit.bench.loaders import Make, at_epoch, is_remakable, maker
+from datakit.bench.loaders import PER_BATCH, Features, Make, Work, at_epoch, is_remakable, maker, work_of
 from datakit.bench.results import Configuration, Profile, Stage
 from datakit.bench.sweep import Progress
 from datakit.bench.timing import TimedPass, timed
@@ -31,6 +31,7 @@ def profile(
     repeats: int = 3,
     batches: int | None = None,
     seed: int = 0,
+    features: Features | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Profile:
     """Seconds a sample of each stage, in one configuration.
@@ -44,9 +45,10 @@ def profile(
         repeats: passes of each kind.
         batches: length of a pass; by default the whole epoch.
         seed: for a dataset.
+        features: as for `measure`.
         progress: called before each pass.
     """
-    make = maker(source, seed)
+    make, work = maker(source, seed, features), work_of(configuration, features)
     if isinstance(source, DataLoader) and not is_remakable(source):
         kind = type(source).__name__
         return _of(configuration, missing=f"{kind} cannot be made anew, and nothing is put into your own loader")
@@ -57,28 +59,32 @@ def profile(
             progress("where the time goes", 2 * (turn - 1) + place, 2 * repeats)
             loader = at_epoch(make(configuration), turn)
             if not has_clocks:
-                plain.append(timed(loader, batches))
+                plain.append(timed(loader, batches, work=work))
             elif is_remakable(loader) and loader is not source:
-                clocked.append(_clocked(loader, batches))
+                clocked.append(_clocked(loader, batches, work, features))
             else:
                 return _of(configuration, missing=f"nothing is put into a {type(loader).__name__}")
     return _profile(configuration, plain, clocked)
 
 
-def _clocked(loader: DataLoader[Any], batches: int | None) -> tuple[TimedPass, dict[str, float]]:
+def _clocked(
+    loader: DataLoader[Any], batches: int | None, work: Work | None, features: Features | None
+) -> tuple[TimedPass, dict[str, float]]:
     """A pass, and the seconds of each stage in all of it."""
     loader = clocks.with_clocks(loader)
     arrived: list[dict[str, float]] = []
     clocks.arrivals = arrived
     probe.recorder = None if loader.num_workers else probe.Recorder()
     try:
-        one = timed(loader, batches)
+        one = timed(loader, batches, work=work)
     finally:
         clocks.arrivals = probe.recorder = None
     total: dict[str, float] = {}
     for seconds in arrived[: len(one.waits)]:  # what was fetched ahead and not used does not count
         for name, value in seconds.items():
             total[name] = total.get(name, 0.0) + value
+    if work is not None and features is not None:
+        total[f"{features.name} {features.places[1]}"] = one.works
     return one, total
 
 
@@ -105,7 +111,8 @@ def _profile(
 
 
 def _of(configuration: Configuration, **values: Any) -> Profile:
-    return Profile(configuration.workers, configuration.batch_size, configuration.start_method, **values)
+    place = configuration.workers, configuration.batch_size, configuration.start_method, configuration.features
+    return Profile(*place, **values)
 
 
 def _names(clocked: Sequence[tuple[TimedPass, dict[str, float]]]) -> list[str]:
@@ -116,4 +123,6 @@ def _place(name: str) -> int:
     """Read and decode first, then the transforms as they came, then what happens to the batch."""
     if name in _STARTS:
         return _STARTS.index(name) - len(_STARTS)
-    return 1 + _ENDS.index(name) if name in _ENDS else 0
+    if name in _ENDS:
+        return 1 + _ENDS.index(name)
+    return 1 + len(_ENDS) if PER_BATCH in name else 0

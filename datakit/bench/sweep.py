@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from torch.utils.data import DataLoader
 
-from datakit.bench.loaders import Make, at_epoch, configurations, maker
+from datakit.bench.loaders import Features, Make, at_epoch, configurations, maker, work_of
 from datakit.bench.results import Configuration, Fed, Measurement
 from datakit.bench.timing import TimedPass, timed
 from datakit.bench.usage import MemoryWatch
@@ -33,6 +33,7 @@ def measure(
     batches: int | None = None,
     seed: int = 0,
     step: float | None = None,
+    features: Features | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> list[Measurement]:
     """Samples per second and what goes with them, of every combination.
@@ -48,6 +49,7 @@ def measure(
         seed: for a dataset.
         step: seconds of a model's step. Each round then has a second pass in which the loop sleeps that long after
             each batch; a sleeping loop stands for a GPU at work, since it leaves the CPU to the workers.
+        features: to be computed in the workers, and beside that per batch in the loop; each is a configuration.
         progress: called before each pass with what it is, passes done, and passes in all.
 
     Returns:
@@ -59,8 +61,8 @@ def measure(
     """
     if repeats < 1 or (batches is not None and batches < 1) or (step is not None and not 0 < step < 3600):
         raise ValueError(f"repeats and batches are at least 1, step above 0, got {repeats}, {batches}, {step}")
-    make = maker(source, seed)
-    wanted = configurations(source, workers, batch_sizes, start_methods)
+    make = maker(source, seed, features)
+    wanted = configurations(source, workers, batch_sizes, start_methods, features)
     plain: dict[Configuration, list[TimedPass]] = {one: [] for one in wanted}
     fed: dict[Configuration, list[TimedPass]] = {one: [] for one in wanted}
     memory = {one: MemoryWatch() for one in wanted}
@@ -69,7 +71,8 @@ def measure(
         progress(f"{one}, with steps" if pause else str(one), done, len(rounds))
         loader = at_epoch(make(one), turn)
         into = fed if pause else plain
-        into[one].append(timed(loader, batches, step=pause, watch=None if turn else memory[one]))
+        work = work_of(one, features)
+        into[one].append(timed(loader, batches, step=pause, work=work, watch=None if turn else memory[one]))
     return [_measurement(one, plain[one][1:], memory[one], step, fed[one]) for one in wanted]
 
 
@@ -92,6 +95,7 @@ def _measurement(
         one.workers,
         one.batch_size,
         one.start_method,
+        one.features,
         samples=passes[0].samples,
         batches=len(passes[0].waits),
         samples_per_second=median(rates),

@@ -26,6 +26,7 @@ class TimedPass:
         waits: seconds that the loop waited for each batch; the start of the workers is in the first.
         steps: seconds that the loop slept after each batch.
         cpu_share: CPU seconds of this process and the workers, by the seconds until the workers have ended.
+        works: seconds that the loop's own work on the batches took.
     """
 
     samples: int
@@ -33,6 +34,7 @@ class TimedPass:
     waits: tuple[float, ...]
     steps: tuple[float, ...]
     cpu_share: float
+    works: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -51,6 +53,7 @@ def timed(
     batches: int | None,
     *,
     step: float = 0.0,
+    work: Callable[[Any], Any] | None = None,
     watch: Callable[[Any, int], None] | None = None,
 ) -> TimedPass:
     """One pass, and the end of its workers.
@@ -59,6 +62,7 @@ def timed(
         loader: from which the pass is taken.
         batches: length of the pass; None for the whole epoch.
         step: seconds to sleep after each batch, as a model on a GPU would leave the CPU alone.
+        work: what the loop does with each batch; it counts.
         watch: called with the iterator and the batches so far.
 
     Raises:
@@ -70,12 +74,17 @@ def timed(
     iterator, samples, batch = iter(loader), 0, None
     waits: list[float] = []
     steps: list[float] = []
+    works = 0.0
     for batch in iterator:
         got = perf_counter()
         waits.append(got - asked)
         samples += _length(batch)
         if watch is not None:
             watch(iterator, len(waits))
+        if work is not None:
+            begun = perf_counter()
+            work(batch)
+            works += perf_counter() - begun
         if step:
             time.sleep(step)
             steps.append(perf_counter() - got)
@@ -89,7 +98,7 @@ def timed(
     del iterator, batch
     loader._iterator = None  # where workers are persistent they end here, as in every other pass
     share = (cpu_seconds(loader) - cpu) / (perf_counter() - start)
-    return TimedPass(samples, seconds, tuple(waits), tuple(steps), share)
+    return TimedPass(samples, seconds, tuple(waits), tuple(steps), share, works)
 
 
 def _delivered(loader: DataLoader[Any], batches: int) -> int | None:

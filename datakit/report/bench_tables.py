@@ -224,11 +224,13 @@ def _swept(measurements: Sequence[Measurement]) -> list[str]:
         names.append("batch")
     if len({one.start_method for one in measurements if one.workers}) > 1:
         names.append("start")
+    if len({one.features for one in measurements}) > 1:
+        names.append("features")
     return names
 
 
 def _configuration(one: Measurement, swept: Sequence[str]) -> list[str]:
-    values = {"batch": str(one.batch_size), "start": one.start_method or "-"}
+    values = {"batch": str(one.batch_size), "start": one.start_method or "-", "features": one.features or "-"}
     return [str(one.workers), *(values[name] for name in swept)]
 
 

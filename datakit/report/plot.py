@@ -85,10 +85,13 @@ def _lines(measurements: Sequence[Measurement]) -> list[tuple[str, list[Measurem
     """A line for each batch size and start method; what has no workers belongs to all start methods."""
     methods = list(dict.fromkeys(one.start_method for one in measurements if one.workers)) or [None]
     found = []
-    for size, method in dict.fromkeys((one.batch_size, method) for one in measurements for method in methods):
-        points = [one for one in measurements if one.batch_size == size and one.start_method in (method, None)]
+    kinds = dict.fromkeys((one.features, one.batch_size, method) for one in measurements for method in methods)
+    for place, size, method in kinds:
+        points = [one for one in measurements if (one.features, one.batch_size) == (place, size)]
+        points = [one for one in points if one.start_method in (method, None)]
         points = [one for one in points if one.start_method == method or not one.workers]
-        label = ", ".join(filter(None, ["" if size is None else f"batch {size}", method]))
+        parts = ["" if size is None else f"batch {size}", method, "" if place is None else f"features {place}"]
+        label = ", ".join(filter(None, parts))
         found.append((label, sorted(points, key=lambda one: one.workers)))
     return found
 
