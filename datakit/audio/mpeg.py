@@ -165,9 +165,12 @@ def are_frames(data: bytes | bytearray, found: npt.NDArray[np.int64], head: byte
         head: the first 4 bytes of any frame of the file.
     """
     raw, at = np.frombuffer(data, np.uint8), found[:-1]
-    alike = (raw[at] == 0xFF) & (raw[at + 1] | 1 == head[1] | 1) & ((raw[at + 3] >= 0xC0) == (head[3] >= 0xC0))
+    alike: npt.NDArray[np.bool_] = (
+        (raw[at] == 0xFF) & (raw[at + 1] | 1 == head[1] | 1) & ((raw[at + 3] >= 0xC0) == (head[3] >= 0xC0))
+    )
     sizes = np.array(_sizes(head[1] | 1, head[2] & 0x0C))
-    return np.logical_and(alike, sizes[raw[at + 2]] == np.diff(found))
+    alike &= sizes[raw[at + 2]] == np.diff(found)
+    return alike
 
 
 def with_length(head: bytes, frames: int) -> bytes:

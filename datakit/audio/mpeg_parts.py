@@ -94,8 +94,9 @@ def part(file: BinaryIO, known: Table, start: int, frames: int) -> Part | None:
     if len(data) < places[-1] or not mpeg.are_frames(data, places, known.head).all():
         _forget(file)
         return None
-    _silence(data, places, known, warm - begin, is_start=begin == 0)
     turn = (begin - known.phase) % _PHASES
+    in_front = int(known.skip == 0)  # of the first frame, as `mpeg.prepared` has it decoded
+    _silence(data, places, known, warm - begin, lacks=begin == 0 and turn != in_front)
     lead = known.skip + start + (turn - begin) * known.samples - mpeg.DECODER_DELAY
     silence = mpeg.silent(known.head) * turn
     return Part(mpeg.with_length(known.head, turn + end - begin) + silence + bytes(data), lead)
@@ -112,8 +113,7 @@ def _read(data: bytes, at: int) -> Table | None:
         return Table(head, *first[1:4], places, 0, samples, -1)  # as `mpeg.prepared` has it decoded
     skip = mpeg.DECODER_DELAY + said.delay
     total = samples - said.delay - said.padding
-    few = int(places[min(_SKIPPED, len(places) - 1)])
-    if not said.xing or skip // first.samples > _SKIPPED or total != _decoded_length(data[start.at : few]):
+    if not said.xing or skip // first.samples > _SKIPPED or total != _decoded_length(data[start.at :]):
         return None
     return Table(head, *first[1:4], places, skip, total, -(skip // first.samples))
 
@@ -137,17 +137,18 @@ def _reservoir(known: Table, warm: int) -> int:
     return begin
 
 
-def _silence(data: bytearray, places: npt.NDArray[np.int64], known: Table, warm: int, *, is_start: bool) -> None:
+def _silence(data: bytearray, places: npt.NDArray[np.int64], known: Table, warm: int, *, lacks: bool) -> None:
     """Leave of the frames before `warm` only their bits, which later ones take, and no sound that lacks its own.
 
-    At the start of a file that was cut out of another, too, frames lack bits; the decoder makes silence of them.
+    Where the file was cut out of another, its first frames lack theirs, which the decoder makes silence of; with other
+    frames in front (`lacks`) it would see no lack.
     """
     held, limit, side = 0, _limit(known.head), mpeg.side_bytes(known.head)
     shift = 16 - limit.bit_length()  # of `main_data_begin` in the first two bytes of the side information
     for number, (at, end) in enumerate(itertools.pairwise(places.tolist())):
         place = at + (4 if data[at + 1] & 1 else 6)
         back = int.from_bytes(data[place : place + 2], "big") >> shift
-        if number < warm or (is_start and back > held):
+        if number < warm or (lacks and back > held):
             data[at + 1] |= 1  # no CRC
             data[at + 4 : place + side] = (held << shift).to_bytes(2, "big") + bytes(place + side - at - 6)
         held = min(limit, held + end - place - side)
