@@ -112,7 +112,7 @@ def _read(data: bytes, at: int) -> Table | None:
     if said is None or not said.frames:
         return Table(head, *first[1:4], places, 0, samples, -1)  # as `mpeg.prepared` has it decoded
     skip = mpeg.DECODER_DELAY + said.delay
-    total = samples - said.delay - said.padding
+    total = samples - said.delay - max(said.padding, mpeg.DECODER_DELAY)  # it cannot give the last ones
     if not said.xing or skip // first.samples > _SKIPPED or total != _decoded_length(data[start.at :]):
         return None
     return Table(head, *first[1:4], places, skip, total, -(skip // first.samples))

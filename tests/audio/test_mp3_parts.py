@@ -81,13 +81,21 @@ class TestValues:
 
     @pytest.mark.parametrize("rate", [44100, 16000])
     @pytest.mark.parametrize("channels", [1, 2])
-    @pytest.mark.parametrize(("delay", "padding"), [(0, 529), (40, 700), (1105, 1000), (1700, 4095), (4095, 529)])
+    @pytest.mark.parametrize(("delay", "padding"), [(0, 0), (40, 700), (1105, 300), (1700, 4095), (4095, 529)])
     def test_gaps_of_lame(self, rate, channels, delay, padding):
         data = with_gaps(made(rate, channels), delay, padding)
         expected = decoded(data)
         frames = (len(mpeg_frames(data)) - 1) * (1152 if rate > 32000 else 576)
-        assert len(expected) == frames - delay - padding
-        check(data, expected, atol=0 if delay < 2000 else 2e-7)  # libsndfile seeks, and rounds otherwise
+        assert len(expected) == frames - delay - max(padding, 529)  # which libsndfile does not have
+        sought = rate == 16000 and delay > 2000  # by libsndfile, which rounds otherwise then
+        assert (mpeg_parts.table(io.BytesIO(data), 0) is None) == sought
+        check(data, expected, atol=2e-7 if sought else 0)
+
+    def test_no_tag_of_lame(self):
+        for rate, channels in ((44100, 2), (16000, 1)):
+            data = without_lame(made(rate, channels))
+            assert mpeg_parts.table(io.BytesIO(data), 0).total == len(decoded(data))
+            check(data, decoded(data))
 
     @pytest.mark.parametrize("rate", [44100, 16000])
     @pytest.mark.parametrize("channels", [1, 2])
@@ -116,13 +124,6 @@ class TestValues:
             pytest.skip("no MP3 among the real datasets")
         for path in files:
             check(str(path), decoded(path.read_bytes()), count=20, atol=2e-7)
-
-
-def with_crc(data: bytes) -> bytes:
-    """Room for a checksum in every frame of the same bit rate, taken from the end of those that have zeros there."""
-    places = [*mpeg_frames(data), len(data)]
-    frames = [data[begin:end] for begin, end in zip(places, places[1:], strict=False)]
-    return b"".join(bytes([0xFF, frame[1] & 0xFE]) + frame[2:4] + b"\x12\x34" + frame[4:-2] for frame in frames)
 
 
 class TestTable:
@@ -194,14 +195,6 @@ class TestDamage:
             for start, frames in ((0, 1), (9000, 100), (3, None)):
                 with pytest.raises(CorruptDataError, match=says):
                     audio.load(broken, start=start, frames=frames)
-
-    def test_fewer_samples_than_the_tag_says(self):
-        data = with_gaps(made(44100, 1), 576, 0)
-        total = audio.info(data).frames
-        with pytest.raises(CorruptDataError, match=f"decodes up to frame .*, and the header says {total:,}"):
-            audio.load(data, start=total - 100)
-        with pytest.raises(CorruptDataError, match=f"decodes up to frame .*, and the header says {total:,}"):
-            audio.load(data)
 
     def test_bits_flipped(self):
         """The sound of broken frames is the decoder's to invent; a part has as many samples, at the same places."""
