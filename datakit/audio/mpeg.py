@@ -9,6 +9,7 @@ http://gabriel.mp3-tech.org/mp3infotag.html and https://www.codeproject.com/Arti
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from array import array
 from typing import NamedTuple
@@ -182,13 +183,15 @@ def with_length(head: bytes, frames: int) -> bytes:
 
 def _followed(data: bytes, at: int) -> npt.NDArray[np.int64]:
     """Where frames begin from `at` to the end of the file or to a tag, and where the last of them ends."""
-    head, found = data[at : at + 4], array("q")
-    add, sizes, last = found.append, _sizes(head[1] | 1, head[2] & 0x0C), len(data) - 4
-    while at <= last and (size := sizes[data[at + 2]]):  # the other bytes of the headers are looked at afterwards
-        add(at)
-        at += size
-    add(at)
-    known = np.frombuffer(found, np.int64)
+    head, found, third = data[at : at + 4], array("q"), at + 2
+    add, sizes = found.append, _sizes(head[1] | 1, head[2] & 0x0C)
+    with contextlib.suppress(IndexError):  # of `data`; a loop that asks for the end takes half as long again
+        while size := sizes[data[third]]:  # the other bytes of the headers are looked at afterwards
+            add(third)
+            third += size
+    add(third)
+    known = np.frombuffer(found, np.int64) - 2
+    known = known[: len(known) - int(known[-2] > len(data) - 4)]
     alike = are_frames(data, known, head)
     if not alike.all():
         known = known[: 1 + int(alike.argmin())]
