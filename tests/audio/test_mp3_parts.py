@@ -138,6 +138,19 @@ class TestValues:
             data = data[mpeg_frames(data)[9] :]  # whose first frames lack bits
             check(data, audio.load(data, channels_first=False)[0].numpy(), count=12)
 
+    def test_cut_out_of_a_stream_with_a_header(self):
+        for channels in (1, 2):
+            data = made(16000, channels)
+            places = mpeg_frames(data)
+            said = data.index(b"Info") + 8
+            numbers = (len(places) - 9).to_bytes(4, "big") + (len(data) - places[9] + places[1]).to_bytes(4, "big")
+            data = data[:said] + numbers + data[said + 8 : places[1]] + data[places[9] :]
+            expected = decoded(data)
+            assert mpeg_parts.table(io.BytesIO(data), 0).total == len(expected)
+            for frames in (500, 3000):
+                part, _ = audio.load(data, frames=frames, channels_first=False)
+                np.testing.assert_allclose(part.numpy(), expected[:frames], rtol=0, atol=1e-12)
+
     def test_checksums(self):
         plain = made(44100, 1, "low64")
         data = with_crc(plain)
