@@ -95,8 +95,7 @@ def part(file: BinaryIO, known: Table, start: int, frames: int) -> Part | None:
         _forget(file)
         return None
     turn = (begin - known.phase) % _PHASES
-    in_front = int(known.skip == 0)  # of the first frame, as `mpeg.prepared` has it decoded
-    _silence(data, places, known, warm - begin, lacks=begin == 0 and turn != in_front)
+    _silence(data, places, known, warm - begin)
     lead = known.skip + start + (turn - begin) * known.samples - mpeg.DECODER_DELAY
     silence = mpeg.silent(known.head) * turn
     return Part(mpeg.with_length(known.head, turn + end - begin) + silence + bytes(data), lead)
@@ -115,7 +114,10 @@ def _read(data: bytes, at: int) -> Table | None:
     total = samples - said.delay - max(said.padding, mpeg.DECODER_DELAY)  # it cannot give the last ones
     if not said.xing or skip // first.samples > _SKIPPED or total != _decoded_length(data[start.at :]):
         return None
-    return Table(head, *first[1:4], places, skip, total, -(skip // first.samples))
+    phase = -(skip // first.samples)
+    if phase and _is_cut(data, int(places[0])):
+        return None
+    return Table(head, *first[1:4], places, skip, total, phase)
 
 
 def _decoded_length(data: bytes) -> int:
@@ -137,23 +139,21 @@ def _reservoir(known: Table, warm: int) -> int:
     return begin
 
 
-def _silence(data: bytearray, places: npt.NDArray[np.int64], known: Table, warm: int, *, lacks: bool) -> None:
-    """Leave of the frames before `warm` only their bits, which later ones take, and no sound that lacks its own.
-
-    Where the file was cut out of another, its first frames lack theirs, which the decoder makes silence of; with other
-    frames in front (`lacks`) it would see no lack.
-    """
+def _silence(data: bytearray, places: npt.NDArray[np.int64], known: Table, warm: int) -> None:
+    """Leave of the frames before `warm` only their bits, which later ones take, each with all that are there."""
     held, limit, side = 0, _limit(known.head), mpeg.side_bytes(known.head)
     shift = 16 - limit.bit_length()  # of `main_data_begin` in the first two bytes of the side information
-    for number, (at, end) in enumerate(itertools.pairwise(places.tolist())):
-        place = at + (4 if data[at + 1] & 1 else 6)
-        back = int.from_bytes(data[place : place + 2], "big") >> shift
-        if number < warm or (lacks and back > held):
-            data[at + 1] |= 1  # no CRC
-            data[at + 4 : place + side] = (held << shift).to_bytes(2, "big") + bytes(place + side - at - 6)
-        held = min(limit, held + end - place - side)
-        if number >= warm and held == limit:
-            return
+    for at, end in itertools.pairwise(places[: warm + 1].tolist()):
+        behind = side + at + (4 if data[at + 1] & 1 else 6)
+        data[at + 1] |= 1  # no CRC
+        data[at + 4 : behind] = (held << shift).to_bytes(2, "big") + bytes(behind - at - 6)
+        held = min(limit, held + end - behind)
+
+
+def _is_cut(data: bytes, at: int) -> bool:
+    """Whether the first frame, at this place, wants bits from one before it; the decoder then drops some frames."""
+    place = at + (4 if data[at + 1] & 1 else 6)
+    return any(data[place : place + 1]) or (bool(data[at + 1] & 8) and data[place + 1] >= 128)
 
 
 def _limit(head: bytes) -> int:

@@ -142,14 +142,12 @@ class TestValues:
         for channels in (1, 2):
             data = made(16000, channels)
             places = mpeg_frames(data)
-            said = data.index(b"Info") + 8
+            said = max(data[:60].find(b"Info"), data[:60].find(b"Xing")) + 8
             numbers = (len(places) - 9).to_bytes(4, "big") + (len(data) - places[9] + places[1]).to_bytes(4, "big")
             data = data[:said] + numbers + data[said + 8 : places[1]] + data[places[9] :]
             expected = decoded(data)
-            assert mpeg_parts.table(io.BytesIO(data), 0).total == len(expected)
-            for frames in (500, 3000):
-                part, _ = audio.load(data, frames=frames, channels_first=False)
-                np.testing.assert_allclose(part.numpy(), expected[:frames], rtol=0, atol=1e-12)
+            assert mpeg_parts.table(io.BytesIO(data), 0) is None  # it goes by how libsndfile drops frames
+            check(data, expected, atol=2e-7)
 
     def test_checksums(self):
         plain = made(44100, 1, "low64")
