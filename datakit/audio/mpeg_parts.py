@@ -5,7 +5,7 @@ file stays the same. A frame of layer III takes bits from frames before it (the 
 one before it, and goes through a filter that remembers 15 slots of 32 samples: with two whole frames in front and the
 bits of so many more as the reservoir can hold, the samples are those of the whole file.
 
-Source: ISO/IEC 11172-3, 2.4.2.7 (`main_data_begin`) and 2.4.3.4; ISO/IEC 13818-3, 2.4.1.7; how libmpg123 1.3 begins a
+Source: ISO/IEC 11172-3, 2.4.2.7 (`main_data_begin`) and 2.4.3.4; ISO/IEC 13818-3, 2.4.1.7; how libmpg123 begins a
 file: `check_lame_tag` in its parse.c, `frame_set_frameseek` in frame.c and `III_get_side_info` in layer3.c.
 """
 
