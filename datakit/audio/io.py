@@ -65,7 +65,7 @@ def load(
 
     WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, AU and NIST SPHERE are read, told by their first bytes and never by the
     suffix; M4A and what else FFmpeg knows where torchcodec is installed. A part is looked for in the file, not read up
-    to, and costs as much as a short file; only of an MP3 that does not say its length all frame headers are read.
+    to, and costs as much as a short file; only for the first part of an MP3 all of its frame headers are read.
 
     Args:
         source: a path, the bytes of a file, or a binary file object, which is read from its start and left open.

@@ -67,7 +67,7 @@ def _split(name: str, options: dict[str, Any]) -> str:
     """The split to fetch; where none was asked for, that it is the first one, and what others there are."""
     from datakit.catalog import find
 
-    splits = getattr(find(name), "splits", ())
+    splits: tuple[str, ...] = tuple(getattr(find(name), "splits", ()))
     if options["split"] is not None or len(splits) < 2:
         return "" if options["split"] is None else f" --split {options['split']}"
     shown = ", ".join(splits[1:4]) + (", …" if len(splits) > 4 else "")

@@ -102,8 +102,9 @@ def _cut(sound: Sound) -> int:
 
 def _blank(values: np.ndarray) -> np.ndarray:
     """(C, F, T): whether the whole frame, or the whole bin, is 0."""
-    zero: np.ndarray = values == 0
-    return np.logical_and(zero.all(1, keepdims=True) | zero.all(2, keepdims=True), zero)
+    zero = np.equal(values, 0)
+    whole = np.logical_or(np.all(zero, axis=1, keepdims=True), np.all(zero, axis=2, keepdims=True))
+    return np.asarray(np.logical_and(whole, zero))
 
 
 def _is_constant(sound: Sound) -> bool:
