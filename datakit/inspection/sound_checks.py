@@ -16,7 +16,7 @@ from datakit.phrasing import number
 
 _FIRST = 5  # indices of a finding
 _LOUDER = 0.75  # of the values that padding has to exceed to stand out
-_FULL, _CLIPPED = 0.9999, 1e-3  # of full scale; share of the steps
+_FULL, _CLIPPED = 1e-4, 1e-3  # off full scale; share of the steps
 _LEAST = 100  # values of which that is said
 
 
@@ -96,7 +96,7 @@ def loud_padding(batch: Any) -> Iterator[Finding]:
 
 def _cut(sound: Sound) -> int:
     """Steps at ±1 beside another such step."""
-    full = np.abs(sound.values) >= _FULL
+    full = np.abs(np.abs(sound.values) - 1) <= _FULL
     return int((full[:, 1:] & full[:, :-1]).sum())
 
 
