@@ -244,7 +244,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         split = f", split={self.split!r}" if self.split else ""
         shown = ", ".join(map(str, self.classes[:5])) + (", …" if len(self.classes) > 5 else "")
         classes = f", {len(self.classes)} classes: {shown}" if len(self.classes) else ""
-        return f"{type(self).__name__}({str(self.root)!r}{split}): {len(self)} records{classes}"
+        return f"{type(self).__name__}({str(self.root)!r}{split}): {len(self)} record{'s' * (len(self) != 1)}{classes}"
 
     def position(self, index: int) -> int:
         """`index` counted from the start; a negative one counts from the end."""

@@ -14,6 +14,7 @@ import numpy as np
 from datakit.border import as_image
 from datakit.chain import Transform, trace
 from datakit.dataset import Dataset, digest
+from datakit.errors import DatakitError
 from datakit.foreign import seeded
 
 
@@ -30,6 +31,18 @@ class Derived(Dataset):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {len(self)} records"
+
+
+def _known(dataset: Dataset, what: str) -> np.ndarray:
+    """What a dataset says of all its records without loading them.
+
+    Raises:
+        DatakitError: it does not say that.
+    """
+    tell = getattr(dataset, what, None)
+    if tell is None:
+        raise DatakitError(f"{dataset!r} has no {what}(): nothing but its samples says how long they are")
+    return np.asarray(tell())
 
 
 class Subset(Derived):
@@ -79,6 +92,14 @@ class Subset(Derived):
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows of the underlying index at `indices`."""
         return (vars(self.dataset.columns[int(index)]) for index in self.indices)
+
+    def lengths(self) -> np.ndarray:
+        """Those of the underlying dataset at `indices`, (n,), where it knows them."""
+        return np.asarray(_known(self.dataset, "lengths")[self.indices])
+
+    def durations(self) -> np.ndarray:
+        """Those of the underlying dataset at `indices`, (n,), seconds, where it knows them."""
+        return np.asarray(_known(self.dataset, "durations")[self.indices])
 
     def fingerprint(self) -> str:
         """That of the underlying dataset with the indices."""
@@ -131,6 +152,14 @@ class Concat(Derived):
         dataset, inner = self.part_of(index)
         return dataset.path_of(inner)
 
+    def lengths(self) -> np.ndarray:
+        """Those of all datasets, (n,), where they know them."""
+        return np.concatenate([_known(dataset, "lengths") for dataset in self.datasets])
+
+    def durations(self) -> np.ndarray:
+        """Those of all datasets, (n,), seconds, where they know them."""
+        return np.concatenate([_known(dataset, "durations") for dataset in self.datasets])
+
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows of all indexes."""
         return (row for dataset in self.datasets for row in dataset.records())
@@ -166,8 +195,9 @@ class Mapped(Derived):
         self, foreign: Any, fn: Callable[[Any], Any] | None = None, transform: Transform | None = None
     ) -> None:
         super().__init__(transform)
-        if not (hasattr(foreign, "__len__") and hasattr(foreign, "__getitem__")):
-            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}")
+        if isinstance(foreign, str | bytes) or not (hasattr(foreign, "__len__") and hasattr(foreign, "__getitem__")):
+            shown = f" {foreign!r}" if isinstance(foreign, str | bytes) else ""
+            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}{shown}")
         self.foreign, self.fn = foreign, fn
         self.classes = getattr(foreign, "classes", ())
 

@@ -18,7 +18,7 @@ from datakit import catalog, transforms
 from datakit.chain import Compose, Transform
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
-from datakit.errors import DatakitError, UnknownNameError, suggest
+from datakit.errors import DatakitError, MissingDataError, UnknownNameError, suggest
 
 if TYPE_CHECKING:
     from datakit.audio import KaldiData
@@ -165,6 +165,11 @@ def _has_sounds(folder: str) -> bool:
     files = list(islice(files_below(Path(folder), (*AUDIO_SUFFIXES, *IMAGE_SUFFIXES)), _LOOKED_AT))
     sounds = [file for file in files if file.lower().endswith(AUDIO_SUFFIXES)]
     images = [file for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
+    if not files:
+        raise MissingDataError(
+            f"{Path(folder).absolute()} has neither images ({', '.join(IMAGE_SUFFIXES)}) nor sounds "
+            f"({', '.join(AUDIO_SUFFIXES)}), and is no data directory of Kaldi's: it has no utt2spk"
+        )
     if sounds and images:
         raise TargetError(
             f"{folder} has sounds ({sounds[0]}) and images ({images[0]}); say which: "

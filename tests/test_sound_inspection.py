@@ -6,8 +6,9 @@ import soundfile
 import torch
 from sounds import noise
 
-from datakit import Concat, Loader, Mapped, collate
+from datakit import Concat, Loader, Mapped, Subset, collate
 from datakit.audio import AudioFiles, SpokenDigits, save
+from datakit.errors import DatakitError
 from datakit.inspection.batch import padding_of, split
 from datakit.inspection.look import look
 from datakit.inspection.sound import changed, sound_in, sounds_in
@@ -21,6 +22,7 @@ from datakit.transforms import (
     Compose,
     ComputeDeltas,
     Features,
+    FrequencyMasking,
     Gain,
     MelScale,
     MelSpectrogram,
@@ -257,3 +259,49 @@ def test_the_survey_is_of_the_sounds_as_loaded():
     dataset = Mapped([sample(400)], transform=Compose([Resample(16000), PeakNormalize(), Spectrogram(n_fft=64)]))
     assert survey(dataset).sounds.durations.tolist() == [0.05]
     assert survey(Mapped([{"label": 1}])).sounds is None
+
+
+def test_what_a_gain_cut_off_is_found_and_a_loud_file_is_not():
+    samples = [sample(seed=seed) for seed in range(3)]
+    (text,) = texts(seen_in(samples, Gain(20.0)))
+    assert text.startswith("waveform is cut off at ±1 after Gain(20.0), in 3 of 3 samples: ")
+    assert texts(seen_in(samples, Gain(3.0))) == []
+    assert texts(seen_in([{**one, "waveform": one["waveform"].sign()} for one in samples])) == []  # so as loaded
+
+
+def test_a_mask_of_0_in_decibels_is_found_and_one_of_the_mean_is_not():
+    chain = (Gain(-40.0), Spectrogram(n_fft=64), AmplitudeToDB())
+    samples = [sample(seed=seed) for seed in range(3)]
+    (text,) = texts(seen_in(samples, *chain, FrequencyMasking(20)))
+    assert text.startswith("the mask of spectrogram is 0 after FrequencyMasking(20), in ")
+    assert texts(seen_in(samples, *chain, FrequencyMasking(20, value=None))) == []
+    assert texts(seen_in(samples, Spectrogram(n_fft=64), FrequencyMasking(20))) == []
+
+
+def test_masks_do_not_hide_loud_padding():
+    samples = [sample(steps, seed=steps) for steps in (400, 800)]
+    found = texts(seen_in(samples, Gain(-40.0), Spectrogram(n_fft=64), AmplitudeToDB(), FrequencyMasking(33)))
+    assert any(text.startswith("the batch pads spectrogram with 0") for text in found)
+
+
+def test_channels_that_differ_are_said_whether_or_not_there_is_a_chain():
+    samples = [sample(channels=channels) for channels in (1, 2)]
+    assert "Mono()" in seen_in(samples).notes[0]
+    (found,) = seen_in(samples, Gain(0.0)).findings
+    assert "keeps the batch from being made" in found.text
+    assert "Mono()" in found.hint
+
+
+def test_a_chain_that_fails_on_all_is_not_blamed_on_the_records():
+    seen = look(Target("x", Mapped([sample()] * 12, transform=Features())), draws=0)
+    (found,) = [one for one in seen.findings if "could not be read" in one.text]
+    assert "look at the chain" in found.hint
+
+
+def test_lengths_of_parts_of_datasets():
+    digits = SpokenDigits.synthetic(n=16)
+    part = Subset(digits, [5, 2, 9])
+    assert part.lengths().tolist() == digits.lengths()[[5, 2, 9]].tolist()
+    np.testing.assert_array_equal(Concat([part, digits]).durations()[:3], part.durations())
+    with pytest.raises(DatakitError, match=r"Mapped\(list\): 1 records has no lengths\(\)"):
+        Subset(Mapped([sample()]), [0]).lengths()

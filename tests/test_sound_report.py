@@ -158,7 +158,7 @@ def test_levels_are_decibels_of_what_is_no_padding():
     meaning = look(Target("x", dataset), samples=1, draws=0, survey_records=0).spectrum_after(["Spectrogram(n_fft=64)"])
     plot = draw_sound(sound, meaning).plot
     assert plot.bar_name == "dB"
-    assert "-100 … 20 dB" in plot.details
+    assert "-100 … 20 dB" in plot.details.replace("\u00a0", " ")
     assert "padding from frame 3 on" in plot.details
     assert plot.padded_from == pytest.approx(LEFT + 0.75 * (plot.right - LEFT))
     assert plot.lanes[0].raster[0].tolist() == [191, 255, 0, 255]  # 80 dB below 20 is black

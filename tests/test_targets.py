@@ -167,7 +167,7 @@ def test_the_commands_of_a_data_directory_are_left_out_and_that_is_said(tmp_path
 
 def test_paths_that_are_no_folder_of_images(tmp_path, image_folder):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MissingDataError, match="has no images"):
+    with pytest.raises(MissingDataError, match="neither images .* nor sounds"):
         open_target(str(tmp_path / "empty"))
     with pytest.raises(TargetError, match=r"1\.png is a file"):
         open_target(str(tmp_path / "ants" / "1.png"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from datakit.audio import containers, ffmpeg, flac, mpeg, ogg
+from datakit.audio import containers, ffmpeg, flac, mpeg, mpeg_parts, ogg
 from datakit.audio.limits import check_finite, check_format, check_values, counted
 from datakit.audio.wav import Floats
 from datakit.errors import CorruptDataError
@@ -53,15 +53,13 @@ def read(
     if kind not in _SIGNATURES:
         return ffmpeg.read(file, kind, start, frames, max_values)
     whole = start == 0 and frames is None
+    if kind == "MP3" and not whole and (known := mpeg_parts.table(file, at)) is not None:
+        return _part_of_mp3(file, at, known, start, frames, max_values)
     with _opened(kind, file, size, at, whole=whole, streamed=streamed) as sound:
         count = counted(sound.frames, start, frames)
         check_values(count, sound.decoder.channels, max_values)
         values = np.empty((count, sound.decoder.channels), np.float32)
-        done = _decode(sound, start, values)
-        if done < count:
-            raise CorruptDataError(
-                f"broken {kind}: decodes up to frame {start + done:,}, and the header says {sound.frames:,}"
-            )
+        _check_done(sound, start, count, _decode(sound, start, values))
         check_finite(values, start)
         return values, sound.decoder.samplerate
 
@@ -78,6 +76,29 @@ def describe(file: BinaryIO, size: int, *, streamed: bool) -> tuple[int, int, in
     with _opened(kind, file, size, at, whole=False, streamed=streamed) as sound:
         decoder = sound.decoder
         return decoder.samplerate, sound.frames, decoder.channels, kind, decoder.subtype
+
+
+def _part_of_mp3(
+    file: BinaryIO, at: int, known: mpeg_parts.Table, start: int, frames: int | None, max_values: int
+) -> tuple[Floats, int]:
+    """As `read`, by the table of the file's frames."""
+    _check_some("MP3", known.total)
+    count = counted(known.total, start, frames)
+    check_values(count, known.channels, max_values)
+    if not count:
+        return np.empty((0, known.channels), np.float32), known.rate
+    part = mpeg_parts.part(file, known, start, count)
+    if part is None:  # the file was written anew
+        known = mpeg_parts.table(file, at) or known
+        part = mpeg_parts.part(file, known, start, counted(known.total, start, count))
+    if part is None or counted(known.total, start, count) < count:
+        raise CorruptDataError("broken MP3: it is written to while it is read")
+    with _sound("MP3", io.BytesIO(part.data), part.lead, known.total) as sound:
+        values = np.empty((part.lead + count, sound.decoder.channels), np.float32)
+        done = _decode(sound._replace(lead=0), 0, values) - part.lead
+        _check_done(sound, start, count, done)
+        check_finite(values[part.lead :], start)
+        return values[part.lead :], sound.decoder.samplerate
 
 
 def _kind(file: BinaryIO) -> tuple[str, int]:
@@ -105,28 +126,34 @@ def _kind(file: BinaryIO) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def _opened(kind: str, file: BinaryIO, size: int, at: int, *, whole: bool, streamed: bool) -> Iterator[Sound]:
-    """The file in libsndfile's hands, after the checks of its format; any error of libsndfile's becomes ours."""
-    import soundfile
-
+    """The file in libsndfile's hands, after the checks of its format."""
     with _buffered(file) as file:
         file, lead, frames = _checked(kind, file, size, at, whole=whole, streamed=streamed)
-        file.seek(0)
-        try:
-            with soundfile.SoundFile(calls := _Calls(file)) as decoder:
-                if decoder.format not in (kind, f"{kind}EX"):
-                    raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
-                check_format(decoder.channels, decoder.samplerate)
-                decoder.seekable = lambda: False  # else `read` ends with a seek to where it is, as dear as any
-                frames = decoder.frames if frames is None else frames
-                if frames <= 0:
-                    raise CorruptDataError(f"this {kind} holds no frames")
-                yield Sound(decoder, kind, lead, frames)
-        except (soundfile.SoundFileError, CorruptDataError) as error:
-            if calls.error is not None:
-                raise calls.error from error
-            if isinstance(error, CorruptDataError):
-                raise
-            raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
+        with _sound(kind, file, lead, frames) as sound:
+            yield sound
+
+
+@contextlib.contextmanager
+def _sound(kind: str, file: BinaryIO, lead: int, frames: int | None) -> Iterator[Sound]:
+    """A file in libsndfile's hands; any error of libsndfile's becomes ours."""
+    import soundfile
+
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(calls := _Calls(file)) as decoder:
+            if decoder.format not in (kind, f"{kind}EX"):
+                raise CorruptDataError(f"broken {kind}: libsndfile takes it for {decoder.format}")
+            check_format(decoder.channels, decoder.samplerate)
+            decoder.seekable = lambda: False  # else `read` ends with a seek to where it is, as dear as any
+            frames = decoder.frames if frames is None else frames
+            _check_some(kind, frames)
+            yield Sound(decoder, kind, lead, frames)
+    except (soundfile.SoundFileError, CorruptDataError) as error:
+        if calls.error is not None:
+            raise calls.error from error
+        if isinstance(error, CorruptDataError):
+            raise
+        raise CorruptDataError(f"broken {kind}: {_said(error)}") from error
 
 
 @contextlib.contextmanager
@@ -195,6 +222,18 @@ def _decode(sound: Sound, start: int, values: Floats) -> int:
     """Fill `values`; how many frames there were."""
     sound.decoder.seek(sound.lead + start)  # also to 0: without a seek libsndfile reads an MP3 from elsewhere
     return len(sound.decoder.read(out=values)) if len(values) else 0
+
+
+def _check_some(kind: str, frames: int) -> None:
+    if frames <= 0:
+        raise CorruptDataError(f"this {kind} holds no frames")
+
+
+def _check_done(sound: Sound, start: int, count: int, done: int) -> None:
+    if done < count:
+        raise CorruptDataError(
+            f"broken {sound.kind}: decodes up to frame {start + done:,}, and the header says {sound.frames:,}"
+        )
 
 
 def _said(error: Any) -> str:

@@ -21,8 +21,11 @@ from datakit.files.opening import Source, opened
 T = TypeVar("T")
 _SMALL, _LARGE = 2**17, 2**30  # bytes: up to the first all are read at once; one system call reads 2 GiB at most
 
-AUDIO_SUFFIXES: tuple[str, ...] = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".sph", ".wav")
-"""Suffixes, lower case and with their dots, of the files that `load` reads; for scans of folders."""
+AUDIO_SUFFIXES: tuple[str, ...] = (
+    ".aac", ".aif", ".aiff", ".amr", ".au", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".sph", ".wav", ".webm",
+    ".wma",
+)  # fmt: skip
+"""Suffixes, lower case and with their dots, of the files that `load` reads, some of them by torchcodec; for scans."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def load(
 
     WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, AU and NIST SPHERE are read, told by their first bytes and never by the
     suffix; M4A and what else FFmpeg knows where torchcodec is installed. A part is looked for in the file, not read up
-    to, and costs as much as a short file; only of an MP3 that does not say its length all frame headers are read.
+    to, and costs as much as a short file; only for the first part of an MP3 all of its frame headers are read.
 
     Args:
         source: a path, the bytes of a file, or a binary file object, which is read from its start and left open.
@@ -96,6 +99,9 @@ def load(
         Traceback (most recent call last):
         datakit.errors.CorruptDataError: <bytes>: not a sound file in a format that datakit reads ...
     """
+    for name, value in (("start", start), ("frames", frames)):
+        if not isinstance(value, int | np.integer | None):
+            raise TypeError(f"{name} is a whole number of frames, got {name}={value!r}; seconds × sample rate, rounded")
     if start < 0 or (frames is not None and frames < 0):
         raise ValueError(f"start and frames count from 0 on, got start={start}, frames={frames}")
 

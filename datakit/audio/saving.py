@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import struct
@@ -192,6 +193,8 @@ def _encoded(values: Values, rate: int, kind: str, encoding: str) -> bytes:
 def _write_whole(path: str, data: bytes) -> None:
     """The file is there whole or not at all, also after Ctrl-C: written beside its place and moved there."""
     folder, name = os.path.split(path)
+    if folder and not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", folder)
     draft = os.path.join(folder, f".{name}.{os.getpid()}.part")
     try:
         with open(draft, "wb") as file:

@@ -48,7 +48,7 @@ class SpokenDigits(SoundDataset):
         >>> digits = SpokenDigits.synthetic(n=20, split="test")
         >>> sample = digits[13]
         >>> sample["label"], sample["speaker"], sample["take"], tuple(sample["waveform"].shape)
-        (6, 'ben', 0, (1, 3200))
+        (6, 'ben', 0, (1, 2078))
         >>> digits.classes[6]
         'six'
     """

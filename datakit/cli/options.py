@@ -63,6 +63,17 @@ target_options = _with(
 )
 
 
+def _split(name: str, options: dict[str, Any]) -> str:
+    """The split to fetch; where none was asked for, that it is the first one, and what others there are."""
+    from datakit.catalog import find
+
+    splits: tuple[str, ...] = tuple(getattr(find(name), "splits", ()))
+    if options["split"] is not None or len(splits) < 2:
+        return "" if options["split"] is None else f" --split {options['split']}"
+    shown = ", ".join(splits[1:4]) + (", …" if len(splits) > 4 else "")
+    return f" --split {splits[0]}\n{splits[0]} is the split by default; --split takes others: {shown}"
+
+
 def open_(options: dict[str, Any]) -> Target:
     """The target of the shared options."""
     from datakit.targets import TargetError, chain_of, open_target
@@ -75,7 +86,9 @@ def open_(options: dict[str, Any]) -> Target:
     except MissingDataError as error:
         if root is None or ":" in name:
             raise
-        raise MissingDataError(f"{error}\nto fetch it: datakit download {name} --root {root}") from error
+        raise MissingDataError(
+            f"{error}\nto fetch it: datakit download {name} --root {root}{_split(name, options)}"
+        ) from error
     own = [option for option in ("batch_size", "seed") if options[option] is not None]
     if target.loader is not None and own:
         raise TargetError(f"{name} is a loader and brings its own; --{own[0].replace('_', '-')} goes with a dataset")

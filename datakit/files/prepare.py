@@ -78,7 +78,16 @@ def _complain(pending: list[Remote], base: Path) -> None:
         if place.journal.exists():
             raise MissingDataError(f"{base}: {remote.name} is being unpacked, or that was cut off: pass download=True")
         if missing := place.missing(remote.produces):
-            raise MissingDataError(f"{missing[0]} is missing under {base}: {_remedy(remote, place)}")
+            raise MissingDataError(
+                f"{missing[0]} is missing under {base}: {_above(missing[0], base)}{_remedy(remote, place)}"
+            )
+
+
+def _above(missing: str, base: Path) -> str:
+    """What to say where the root is a folder inside the one that is meant."""
+    first = Path(missing).parts[0]
+    outer = next((folder for folder in base.absolute().parents if (folder / missing).exists()), None)
+    return f"{first} is in {outer}, give that; or " if outer is not None else ""
 
 
 def _remedy(remote: Remote, place: Place) -> str:

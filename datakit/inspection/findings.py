@@ -8,7 +8,7 @@ from typing import Any
 from datakit.inspection.image_checks import constant_image, image_trouble
 from datakit.inspection.place_checks import broken_objects, empty_boxes, places
 from datakit.inspection.seen import Finding, Inspected
-from datakit.inspection.sound_checks import loud_padding, several_rates, silent
+from datakit.inspection.sound_checks import clipped, loud_mask, loud_padding, several_rates, silent
 from datakit.inspection.survey import Survey
 from datakit.inspection.trouble import LOADED, Trouble
 from datakit.inspection.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
@@ -66,6 +66,8 @@ def _troubles(record: Inspected, classes: Sequence[str], normalize: Mapping[str,
     yield from constant_image(record)
     yield from silent(record)
     yield from loud_waveform(record)
+    yield from clipped(record)
+    yield from loud_mask(record)
     yield from unknown_labels(record, len(classes))
     yield from grey_masks(record)
     yield from places(record)
@@ -134,9 +136,10 @@ def _unread(survey: Survey | None, samples: Sequence[Inspected]) -> Iterator[Fin
     named = {record.error for record in samples}
     if survey is not None and survey.failed and not (survey.failed <= len(named) and named.issuperset(survey.failures)):
         tried = survey.read + survey.failed
+        hint = 'repair or remove them, or let Loader(on_error="skip") pass over them'
         yield Finding(
             f"{survey.failed:,} of {tried:,} records could not be read: {'; '.join(survey.failures[:1])}",
-            'repair or remove them, or let Loader(on_error="skip") pass over them',
+            hint if survey.read else "all of them fail: look at the chain, or at where the data lie, not at one record",
         )
 
 

@@ -16,6 +16,7 @@ from datakit.phrasing import number
 
 _FIRST = 5  # indices of a finding
 _LOUDER = 0.75  # of the values that padding has to exceed to stand out
+_FULL, _CLIPPED = 1e-4, 1e-3  # off full scale; share of the steps
 _LEAST = 100  # values of which that is said
 
 
@@ -26,6 +27,32 @@ def silent(record: Inspected) -> Iterator[Trouble]:
             if sound.key == "waveform" and sound.valid > 1 and _is_constant(sound):
                 yield Trouble("silent", "waveform", stage.name)
                 return
+
+
+def clipped(record: Inspected) -> Iterator[Trouble]:
+    """The first transform after which runs of a waveform stand at ±1, where they did not before."""
+    before = False
+    for place, stage in enumerate(record.stages):
+        waves = [sound for sound in sounds_in(stage.sample) if sound.key == "waveform"]
+        cut = sum(_cut(wave) for wave in waves)
+        of = sum(wave.values.size for wave in waves)
+        if place and cut > _CLIPPED * max(of, 1) and not before:
+            yield Trouble("clipped", "waveform", stage.name, count=cut, of=of)
+            return
+        before = cut > _CLIPPED * max(of, 1)
+
+
+def loud_mask(record: Inspected) -> Iterator[Trouble]:
+    """The first transform that put whole frames or bins to 0 among values nearly all of which are less."""
+    before: Any = None
+    for stage in record.stages:
+        sound = next((one for one in sounds_in(stage.sample) if one.key in ("spectrogram", "features")), None)
+        if sound is not None and before is not None and sound.values.shape == before.shape:
+            blank = _blank(sound.values) & ~_blank(before)
+            if blank.any() and (before < 0).mean() > _LOUDER:
+                yield Trouble("loud mask", sound.key, stage.name, float(before.min()), float(before.max()))
+                return
+        before = None if sound is None else sound.values
 
 
 def several_rates(samples: Sequence[Inspected]) -> Iterator[Finding]:
@@ -54,8 +81,9 @@ def loud_padding(batch: Any) -> Iterator[Finding]:
     values = batch[padding.key].detach().cpu().float().numpy()
     values = np.moveaxis(values, -1, 1) if padding.key == "spectrogram" else values  # (B, T, …)
     is_valid = np.arange(values.shape[1]) < padding.lengths[:, None]
-    heard, padded = values[is_valid], values[~is_valid]
-    fill = float(padded.flat[0])
+    padded, fill = values[~is_valid], float(values[~is_valid].flat[0])
+    heard = values[is_valid]
+    heard = heard[heard != fill]  # a mask may have put the same there
     if heard.size < _LEAST or not (padded == fill).all() or not (heard < fill).mean() > _LOUDER:
         return
     low, high = (number(float(f"{value:.3g}")) for value in (heard.min(), heard.max()))
@@ -64,6 +92,19 @@ def loud_padding(batch: Any) -> Iterator[Finding]:
         f"values, {low} to {high}",
         f"pad with silence, collate_fn=partial(collate.pad, value={low}), unless the model masks by the lengths",
     )
+
+
+def _cut(sound: Sound) -> int:
+    """Steps at ±1 beside another such step."""
+    full = np.abs(np.abs(sound.values) - 1) <= _FULL
+    return int((full[:, 1:] & full[:, :-1]).sum())
+
+
+def _blank(values: np.ndarray) -> np.ndarray:
+    """(C, F, T): whether the whole frame, or the whole bin, is 0."""
+    zero = np.equal(values, 0)
+    whole = np.logical_or(np.all(zero, axis=1, keepdims=True), np.all(zero, axis=2, keepdims=True))
+    return np.asarray(np.logical_and(whole, zero))
 
 
 def _is_constant(sound: Sound) -> bool:

@@ -10,7 +10,7 @@ from datakit.errors import CollateError, SampleError, WorkerError
 from datakit.inspection.seen import Finding, describe
 from datakit.inspection.summary import fields
 from datakit.inspection.trouble import numbers
-from datakit.sample import PER_OBJECT, SEQUENCES
+from datakit.sample import PER_OBJECT, SEQUENCES, TIME_LAST
 
 _SHOWN = 3  # kinds of values in a message
 _MISSING = "nothing"
@@ -20,6 +20,7 @@ _HINTS = {
     **dict.fromkeys(PER_OBJECT, "objects of different number need collate_fn=collate.detection"),
     "image": "a batch needs images of one size: put Rescale(256) and CenterCrop(224) or RandomCrop(224) into the chain",
 }
+_CHANNELS = "the time axis alone is padded: Mono() brings sounds to one channel"
 _ANY_SHAPE = "bring them to one shape in the chain, or write a collate function that takes them as they are"
 
 
@@ -81,4 +82,7 @@ def _hint(key: str, kinds: dict[str, list[int]]) -> str:
         return "every sample of a batch needs the same keys: drop it everywhere, or fill it in"
     if len({kind.split(" ")[0] for kind in kinds}) > 1:
         return "bring it to one type in the chain"
+    firsts = {re.sub(r", \d+\)$", "", kind) for kind in kinds}  # all axes but the last
+    if key.rsplit(".", 1)[-1] in TIME_LAST and len(firsts) > 1:
+        return _CHANNELS
     return _HINTS.get(key.rsplit(".", 1)[-1], _ANY_SHAPE)

@@ -17,8 +17,8 @@ LOADED = "loaded"
 """The name of the first stage."""
 
 Kind: TypeAlias = Literal[
-    "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "silent", "loud", "label", "masks",
-    "outside", "empty", "lengths", "unlabelled",
+    "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "silent", "loud", "loud mask", "clipped",
+    "label", "masks", "outside", "empty", "lengths", "unlabelled",
 ]  # fmt: skip
 
 

@@ -63,6 +63,14 @@ WORDS: dict[Kind, Words] = {
         "look at what this transform does: a gain of 0, or a cut outside the sound",
         "listen to the file; leave such records out, or cut silence off",
     ),
+    "clipped": Words(
+        "{key} is cut off at ±1 {where}, in {who}: {count} of {of} steps stand there",
+        "lower the gain; what is cut off sounds distorted",
+    ),
+    "loud mask": Words(
+        "the mask of {key} is 0 {where}, in {who}, louder than nearly all values, {low} to {high}",
+        "value=None masks with the mean of the sample; or mask before the logarithm",
+    ),
     "loud": Words(
         "{key} goes from {low} to {high} {where}, in {who}: outside -1 … 1",
         "lower the gain, or clip; all is well if that is a normalisation of your own",

@@ -99,9 +99,15 @@ class SurveyView:
 
 
 def view_of(survey: Survey | None) -> SurveyView | None:
-    """The tables and charts; None where no figures were asked for."""
+    """The tables and charts; None where no figures were asked for, or there are none."""
     if survey is None:
         return None
+    view = _view(survey)
+    has_any = view.sizes or view.channels or view.classes or view.shape or view.sounds or survey.failures
+    return view if has_any else None
+
+
+def _view(survey: Survey) -> SurveyView:
     return SurveyView(
         survey,
         _sizes(np.asarray(survey.sizes)) if len(survey.sizes) else None,

@@ -5,7 +5,7 @@ Each takes and returns a sample dict and changes none. Where torchaudio has the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import numpy as np
@@ -54,6 +54,7 @@ class Resample(Shown):
     """
 
     rate: int
+    _: KW_ONLY
     lowpass_filter_width: int = 6
     rolloff: float = 0.99
     method: Literal["sinc_interp_hann", "sinc_interp_kaiser"] = "sinc_interp_hann"

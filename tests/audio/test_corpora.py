@@ -565,7 +565,7 @@ def test_folders_that_are_empty_or_missing(folder):
         AudioFolder(folder / "b" / "deep" / "er")
     with pytest.raises(MissingDataError, match="there is no folder"):
         AudioFolder(folder / "nothing")
-    with pytest.raises(MissingDataError, match=r"has no sound files \(\.aif"):
+    with pytest.raises(MissingDataError, match=r"has no sound files \(\.aac"):
         AudioFiles(folder / "c")
 
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from datakit import Key, Loader, collate
+from datakit import Key, Loader, audio, collate
 from datakit.audio import KaldiData, kaldi
 from datakit.audio.kaldi import write_data_dir
 from datakit.errors import CorruptDataError, MissingDataError, SampleError, UnknownNameError
@@ -363,3 +363,30 @@ def kaldi_word(word):
     from datakit.audio.kaldi.synthetic_speech import WORDS
 
     return WORDS.index(word)
+
+
+def test_durations_by_whatever_says_them(tmp_path):
+    """utt2dur, else segments, else headers: of the synthetic copy all three agree with the waveforms."""
+    KaldiData.synthetic(n=6).write(tmp_path / "data", absolute=True)
+    steps = [sample["waveform"].shape[1] / sample["sample_rate"] for sample in KaldiData(tmp_path / "data")]
+    for name in (None, "utt2dur", "utt2num_frames"):
+        if name is not None:
+            (tmp_path / "data" / name).unlink(missing_ok=True)
+        data = KaldiData(tmp_path / "data")
+        np.testing.assert_allclose(data.durations(), steps, atol=0.006)
+        np.testing.assert_array_equal(data.lengths(), data.durations())
+    frames = KaldiData.synthetic(n=6, parts=["features"])
+    assert frames.lengths().tolist() == [len(sample["features"]) for sample in frames]
+
+
+def test_durations_of_files_without_segments_and_of_commands(tmp_path):
+    rate, names = 8000, ("a", "b")
+    for place, name in enumerate(names):
+        audio.save(tmp_path / f"{name}.wav", torch.zeros(1, 800 * (place + 1)), rate)
+    (tmp_path / "wav.scp").write_text("".join(f"{name} {tmp_path}/{name}.wav\n" for name in names))
+    (tmp_path / "utt2spk").write_text("a a\nb b\n")
+    (tmp_path / "spk2utt").write_text("a a\nb b\n")
+    assert KaldiData(tmp_path).durations().tolist() == [0.1, 0.2]
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path}/a.wav\nb cat {tmp_path}/b.wav |\n")
+    with pytest.raises(SampleError, match=r"KaldiData\[1\].*is a command"):
+        KaldiData(tmp_path).durations()

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from datakit import collate
+from datakit.audio import io
 from datakit.audio.kaldi.data_writing import write_tables
 from datakit.audio.kaldi.objects import read_matrix
 from datakit.audio.kaldi.reading import read_place
@@ -20,7 +22,7 @@ from datakit.audio.kaldi.validation import checked_tables
 from datakit.chain import Transform
 from datakit.columns import Columns, Record
 from datakit.dataset import Dataset
-from datakit.errors import MissingDataError, UnknownNameError
+from datakit.errors import DatakitError, MissingDataError, SampleError, UnknownNameError
 from datakit.sample import Sample
 
 Part: TypeAlias = Literal["waveform", "features"]
@@ -147,6 +149,37 @@ class KaldiData(Dataset):
                 sample["path"] = located(place, self.files_root, self.root)
             sample["features"] = read_place(place, read_matrix, self.files_root, self.root)
         return sample
+
+    def durations(self) -> npt.NDArray[np.float64]:
+        """How many seconds each utterance lasts, (n,): by `utt2dur`, else `segments`, else the headers of the files.
+
+        Raises:
+            SampleError: naming the utterance's file, where there is nothing else to go by and it is missing or broken,
+                or comes from a command, which is not run for that.
+        """
+        if "duration" in self.columns.names:
+            return np.asarray(self.columns.column("duration"), np.float64)
+        return np.array([self._duration(index) for index in range(len(self))], np.float64)
+
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """What `Loader(lengths=...)` needs, (n,): frames of the features where they alone are read, else seconds."""
+        if "waveform" not in self.parts and "num_frames" in self.columns.names:
+            return np.asarray(self.columns.column("num_frames"), np.float64)
+        return self.durations()
+
+    def _duration(self, index: int) -> float:
+        record = self.columns[index]
+        start, end = getattr(record, "start", 0.0), getattr(record, "end", -1.0)
+        if end >= 0:
+            return float(end - start)
+        try:
+            place = self._place("wav.scp", record.audio_entry, record.audio_line)
+            if place.command is not None:
+                raise DatakitError(f"{place.command!r} is a command, and no utt2dur says how long its sound is")
+            return io.info(located(place, self.files_root, self.root)).duration - float(start)
+        except Exception as error:
+            what = {"index": index, "path": self.path_of(index), "stage": "looking for its duration"}
+            raise SampleError.of(error, dataset=type(self).__name__, **what) from error
 
     def path_of(self, index: int) -> str | None:
         """The file of the audio, else of the features, else the data directory's own list."""

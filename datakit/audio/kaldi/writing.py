@@ -101,7 +101,11 @@ def _write(
     with contextlib.ExitStack() as stack:
         script = stack.enter_context(appearing(scp)) if scp is not None else None
         archive = stack.enter_context(appearing(path))  # left, and so in its place, before the script file is
+        known: set[str] = set()
         for key, value in pairs:
+            if key in known:
+                raise ValueError(f"{key!r} comes twice; each key stands in an archive once")
+            known.add(key)
             archive.write(checked_key(key).encode() + b" ")
             if script is not None:
                 script.write(f"{key} {name}:{archive.tell()}\n".encode())

@@ -16,6 +16,7 @@ from datakit.report.sound.plot import LEFT, TICK, TOP, WIDTH, Lane, Plot, padded
 
 _RIGHT = WIDTH - 56  # the bar of colours is beside it
 _HERTZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)  # ticks of mel bands
+_RANGE = "\u00a0…\u00a0"  # without a line break
 _APART = 13.0  # between the labels of a vertical axis
 _PIXELS = (1200, 512)  # of a raster, at most: more are not seen
 _NAMES = {"Hz": "frequency, Hz", "mel": "mel band, Hz", "coefficient": "coefficient", "bin": "bin"}
@@ -108,7 +109,7 @@ def _facts(sound: Sound, bins: Bins, levels: Levels) -> list[str]:
     facts = [f"{count} {_ROWS[bins]} × {frames:,} frames"]
     if channels > 1:
         facts.append(f"{channels} channels")
-    facts.append(f"{levels.least:.4g} … {levels.high:.4g} {levels.unit}".rstrip())
+    facts.append(f"{levels.least:.4g}{_RANGE}{levels.high:.4g}\u00a0{levels.unit}".rstrip())
     if levels.note:
         facts.append(levels.note)
     if sound.valid < frames:

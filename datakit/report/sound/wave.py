@@ -46,7 +46,11 @@ def _lane(top: float, height: float, values: np.ndarray, low: float, high: float
     scale = height / (high - low)
     heights = np.nan_to_num(values.astype(np.float64), nan=0.0).clip(low, high)
     outline, is_closed = _outline(top + (high - heights) * scale)
-    ats = [at for at in inner_ticks(low, high, height / TICK) if is_alone or low < at < high]
+    ats = (
+        inner_ticks(low, high, height / TICK)
+        if is_alone
+        else [low + share * (high - low) for share in (0.25, 0.5, 0.75)]
+    )
     up = tuple(Tick(top + (high - at) * scale, number(at)) for at in ats)
     return Lane(top, height, up, outline, is_closed)
 
