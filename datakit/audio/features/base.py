@@ -16,6 +16,7 @@ from torch import nn
 
 from datakit.audio.features import conf
 from datakit.audio.features.batches import as_batch, lengths_of, padded
+from datakit.audio.features.fourier import mirror_factors, spectrum_of
 from datakit.audio.features.framing import (
     WINDOWS,
     Window,
@@ -31,7 +32,7 @@ from datakit.audio.features.framing import (
 Waveforms: TypeAlias = "torch.Tensor | Sequence[torch.Tensor]"
 Warp: TypeAlias = "torch.Tensor | None"
 EPSILON = torch.finfo(torch.float32).eps  # Kaldi's floor under every logarithm, in float64 too
-CHUNK = 1000  # frames that are computed together on a CPU: what they need stays in its cache
+CHUNK = 500  # frames that are computed together on a CPU: what they need stays in its cache
 CHUNK_ELSEWHERE = 2**17  # frames on other devices: half a gigabyte
 
 
@@ -54,6 +55,7 @@ class KaldiFeatures(nn.Module):
     subtract_mean: bool = False
     min_duration: float = 0.0
     scale: float = 32768.0
+    exact_fft: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -118,7 +120,9 @@ class KaldiFeatures(nn.Module):
     def constants(self) -> dict[str, torch.Tensor]:
         """What is made once of the options, in float64."""
         values = window_values(self.window_type, self.size, self.blackman_coeff)
-        return {"window": torch.from_numpy(values) * self.scale}
+        sign = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(self.points // 2 + 1)
+        window = torch.from_numpy(values) * self.scale
+        return {"window": window, "errors": mirror_factors(self.points), "sign": sign}
 
     def extra_repr(self) -> str:
         """The options that are not as by default."""
@@ -254,14 +258,13 @@ class KaldiFeatures(nn.Module):
             frames = frames - frames.mean(1, keepdim=True)
         energy = self._log_energy(frames, self.scale) if self._wants_energy and self.raw_energy else None
         if self.preemphasis_coefficient:
-            coefficient = self.preemphasis_coefficient
-            rest = torch.sub(frames[:, 1:], frames[:, :-1], alpha=coefficient)
-            frames = torch.cat((frames[:, :1] * (1 - coefficient), rest), 1)
+            before = self.preemphasis_coefficient * frames  # rounded, and again when it is subtracted, as in Kaldi
+            frames = torch.cat((frames[:, :1] - before[:, :1], frames[:, 1:] - before[:, :-1]), 1)
         frames = frames * made["window"]
         if self._wants_energy and not self.raw_energy:
             energy = self._log_energy(frames, 1.0)
-        spectrum = torch.view_as_real(torch.fft.rfft(frames, n=self.points))
-        return self._features(spectrum.flatten(1), energy, made, warp)
+        errors = None if self.exact_fft or frames.dtype == torch.float64 else made["errors"]
+        return self._features(spectrum_of(frames, self.points, errors, made["sign"]), energy, made, warp)
 
     def _log_energy(self, frames: torch.Tensor, scale: float) -> torch.Tensor:
         energy = (frames * scale).square().sum(1).clamp(min=EPSILON).log()

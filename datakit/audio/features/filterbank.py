@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from datakit.audio.features.base import EPSILON, KaldiFeatures, Warp, Waveforms
+from datakit.audio.features.fourier import power_of
 from datakit.audio.features.mel import MelOptions, narrow_bands
 
 PARTS = 4  # of the filter bank: more are less work in smaller, slower products
@@ -89,9 +90,7 @@ class MelFeatures(KaldiFeatures):
         self, spectrum: torch.Tensor, made: dict[str, torch.Tensor], warp: Warp, *, power: bool = True
     ) -> torch.Tensor:
         """(N, num_mel_bins) of a spectrum (N, 2 bins): energies, or sums of magnitudes."""
-        squares = spectrum.square()
-        if not power:
-            squares = squares.unflatten(1, (-1, 2)).sum(2).sqrt().repeat_interleave(2, 1) / 2
+        squares = spectrum.square() if power else power_of(spectrum).sqrt().repeat_interleave(2, 1) / 2
         if warp is None:
             bank = made["bank"]
             products = [

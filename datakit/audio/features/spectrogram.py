@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from datakit.audio.features.base import EPSILON, KaldiFeatures, Warp, Waveforms
+from datakit.audio.features.fourier import power_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -79,5 +80,5 @@ class Spectrogram(KaldiFeatures):
     ) -> torch.Tensor:
         if self.return_raw_fft:
             return torch.cat((spectrum[:, :1], spectrum[:, -2:-1], spectrum[:, 2:-2]), 1)
-        power = spectrum.square().unflatten(1, (-1, 2)).sum(2).clamp(min=EPSILON).log()
+        power = power_of(spectrum).clamp(min=EPSILON).log()
         return power if energy is None else torch.cat((energy[:, None], power[:, 1:]), 1)
