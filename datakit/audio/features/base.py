@@ -28,6 +28,7 @@ from datakit.audio.features.framing import (
     steps,
     window_values,
 )
+from datakit.audio.features.workspace import Workspace
 
 Waveforms: TypeAlias = "torch.Tensor | Sequence[torch.Tensor]"
 Warp: TypeAlias = "torch.Tensor | None"
@@ -92,7 +93,7 @@ class KaldiFeatures(nn.Module):
 
     @abstractmethod
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp
+        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp, space: Workspace
     ) -> torch.Tensor:
         """(N, dimension) of a spectrum (N, 2 bins), real and imaginary parts in turn, and of log energy (N,)."""
 
@@ -181,6 +182,7 @@ class KaldiFeatures(nn.Module):
         rows, columns = size, most
         if not torch.compiler.is_compiling():
             rows, columns = max(1, CHUNK_ELSEWHERE // max(most, 1)), max(1, min(most, CHUNK_ELSEWHERE))
+        space = Workspace(waveforms, 0, used=False)
         pieces = []
         for row in range(0, size, rows) if rows < size else (0,):
             some, ends = waveforms[row : row + rows], lengths[row : row + rows]
@@ -188,7 +190,8 @@ class KaldiFeatures(nn.Module):
             for first in range(0, most, columns) if columns < most else (0,):
                 last = min(first + columns, most) if columns < most else most
                 frames = frames_of_batch(some, ends, first, last, self.size, self.shift, self.snip_edges)
-                done = self._compute(frames.flatten(0, 1), made, factor, generator)
+                cut = self._dithered(frames.flatten(0, 1), generator)
+                done = self._compute(cut, made, factor, space)
                 pieces.append(done.unflatten(0, (frames.shape[0], frames.shape[1])))
         features = _assembled(pieces, size, most, rows, columns)
         inside = torch.arange(most, device=counts.device) < counts[:, None]
@@ -231,13 +234,15 @@ class KaldiFeatures(nn.Module):
         frames = {m: frames_of(members[m], self.size, self.shift, self.snip_edges) for m in chosen if counts[m]}
         noise = {m: torch.Generator().manual_seed(seeds[m]) for m in frames} if self.dither else {}
         warp = None if factor is None else made["window"].new_tensor([factor], dtype=torch.float64)
+        like = made["window"]
+        space = Workspace(like, CHUNK, used=not (torch.is_grad_enabled() and any(m.requires_grad for m in members)))
         for chunk in segments([counts[m] for m in chosen], CHUNK):
             named = [(chosen[place], first, last) for place, first, last in chunk]
             cut = torch.cat([frames[m][first:last] for m, first, last in named])
             if self.dither:
                 drawn = [torch.randn(b - a, self.size, generator=noise[m], dtype=cut.dtype) for m, a, b in named]
                 cut = cut + torch.cat(drawn).to(cut.device) * (self.dither / self.scale)
-            done = self._compute(cut, made, warp, None, dithered=True)
+            done = self._compute(cut, made, warp, space)
             for (m, _, _), rows in zip(named, done.split([last - first for _, first, last in named]), strict=True):
                 parts[m].append(rows)
 
@@ -245,26 +250,42 @@ class KaldiFeatures(nn.Module):
         self,
         frames: torch.Tensor,
         made: dict[str, torch.Tensor],
-        warp: torch.Tensor | None,
-        generator: torch.Generator | None,
-        *,
-        dithered: bool = False,
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
         """Features of frames (N, size): `ProcessWindow` of Kaldi's `feature-window.cc`, the FFT, and what follows."""
-        if self.dither and not dithered:
-            noise = torch.randn(frames.shape, generator=generator, dtype=frames.dtype, device=frames.device)
-            frames = frames + noise * (self.dither / self.scale)
         if self.remove_dc_offset:
-            frames = frames - frames.mean(1, keepdim=True)
+            out = space.out("centred", *frames.shape)
+            frames = torch.sub(frames, frames.mean(1, keepdim=True), out=out)
         energy = self._log_energy(frames, self.scale) if self._wants_energy and self.raw_energy else None
-        if self.preemphasis_coefficient:
-            before = self.preemphasis_coefficient * frames  # rounded, and again when it is subtracted, as in Kaldi
-            frames = torch.cat((frames[:, :1] - before[:, :1], frames[:, 1:] - before[:, :-1]), 1)
-        frames = frames * made["window"]
+        windowed = self._windowed(frames, made["window"], space)
         if self._wants_energy and not self.raw_energy:
-            energy = self._log_energy(frames, 1.0)
+            energy = self._log_energy(windowed, 1.0)
         errors = None if self.exact_fft or frames.dtype == torch.float64 else made["errors"]
-        return self._features(spectrum_of(frames, self.points, errors, made["sign"]), energy, made, warp)
+        spectrum = spectrum_of(windowed, self.points, errors, made["sign"], space)
+        return self._features(spectrum, energy, made, warp, space)
+
+    def _dithered(self, frames: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        if not self.dither:
+            return frames
+        noise = torch.randn(frames.shape, generator=generator, dtype=frames.dtype, device=frames.device)
+        return frames + noise * (self.dither / self.scale)
+
+    def _windowed(self, frames: torch.Tensor, window: torch.Tensor, space: Workspace) -> torch.Tensor:
+        """Frames (N, size) after pre-emphasis, under the window; in a workspace padded for the FFT."""
+        out = space.out("windowed", len(frames), self.points)
+        if self.preemphasis_coefficient:  # rounded, and once more when it is subtracted, as in Kaldi
+            before = torch.mul(frames, self.preemphasis_coefficient, out=space.out("before", *frames.shape))
+            if out is None:
+                frames = torch.cat((frames[:, :1] - before[:, :1], frames[:, 1:] - before[:, :-1]), 1)
+            else:
+                torch.sub(frames[:, :1], before[:, :1], out=out[:, :1])
+                torch.sub(frames[:, 1:], before[:, :-1], out=out[:, 1 : self.size])
+                frames = out[:, : self.size]
+        if out is None:
+            return frames * window
+        torch.mul(frames, window, out=out[:, : self.size])
+        return out
 
     def _log_energy(self, frames: torch.Tensor, scale: float) -> torch.Tensor:
         energy = (frames * scale).square().sum(1).clamp(min=EPSILON).log()

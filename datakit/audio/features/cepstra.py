@@ -9,6 +9,7 @@ import torch
 
 from datakit.audio.features.base import EPSILON, Warp
 from datakit.audio.features.filterbank import MelFeatures
+from datakit.audio.features.workspace import Workspace
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -83,9 +84,14 @@ class Mfcc(CepstralFeatures):
         return {**super().constants(), "dct": dct * self.lifter()}
 
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
-        bands = self.mel_energies(spectrum, made, warp).clamp(min=EPSILON).log()
+        bands = self.mel_energies(spectrum, made, warp, space).clamp(min=EPSILON).log()
         cepstra = bands @ made["dct"]
         if energy is None:
             energy = cepstra[:, 0] * (math.sqrt(2) if self.htk_compat else 1.0)

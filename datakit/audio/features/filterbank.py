@@ -9,6 +9,7 @@ import torch
 from datakit.audio.features.base import EPSILON, KaldiFeatures, Warp, Waveforms
 from datakit.audio.features.fourier import power_of
 from datakit.audio.features.mel import MelOptions, narrow_bands
+from datakit.audio.features.workspace import Workspace
 
 PARTS = 4  # of the filter bank: more are less work in smaller, slower products
 
@@ -87,19 +88,32 @@ class MelFeatures(KaldiFeatures):
         return {**super().constants(), "bank": bank[0].repeat_interleave(2, 0)}
 
     def mel_energies(
-        self, spectrum: torch.Tensor, made: dict[str, torch.Tensor], warp: Warp, *, power: bool = True
+        self,
+        spectrum: torch.Tensor,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
+        *,
+        power: bool = True,
     ) -> torch.Tensor:
         """(N, num_mel_bins) of a spectrum (N, 2 bins): energies, or sums of magnitudes."""
-        squares = spectrum.square() if power else power_of(spectrum).sqrt().repeat_interleave(2, 1) / 2
-        if warp is None:
-            bank = made["bank"]
-            products = [
-                squares[:, 2 * low : 2 * high] @ bank[2 * low : 2 * high, first:last]
-                for low, high, first, last in self.parts
-            ]
-            return torch.cat(products, 1)
-        banks = self.mel.banks(warp.to(squares.device))[0].repeat_interleave(2, 1).to(squares.dtype)
-        return torch.bmm(squares.unflatten(0, (len(warp), -1)), banks).flatten(0, 1)
+        if power:
+            squares = torch.square(spectrum, out=space.out("squares", *spectrum.shape))
+        else:
+            squares = power_of(spectrum).sqrt().repeat_interleave(2, 1) / 2
+        if warp is not None:
+            banks = self.mel.banks(warp.to(squares.device))[0].repeat_interleave(2, 1).to(squares.dtype)
+            return torch.bmm(squares.unflatten(0, (len(warp), -1)), banks).flatten(0, 1)
+        out = space.out("bands", len(squares), self.num_mel_bins)
+        products = [
+            torch.mm(
+                squares[:, 2 * low : 2 * high],
+                made["bank"][2 * low : 2 * high, first:last],
+                out=None if out is None else out[:, first:last],
+            )
+            for low, high, first, last in self.parts
+        ]
+        return torch.cat(products, 1) if out is None else out
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -148,11 +162,16 @@ class Fbank(MelFeatures):
         return self.num_mel_bins + self.use_energy
 
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
-        bands = self.mel_energies(spectrum, made, warp, power=self.use_power)
+        bands = self.mel_energies(spectrum, made, warp, space, power=self.use_power)
         if self.use_log_fbank:
             bands = bands.clamp(min=EPSILON).log()
         if energy is None:
-            return bands
+            return bands if self.use_log_fbank else bands.clone()  # what is in a workspace does not stay
         return torch.cat((bands, energy[:, None]) if self.htk_compat else (energy[:, None], bands), 1)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from datakit.audio.features.workspace import Workspace
+
 
 def twiddle_errors(points: int) -> torch.Tensor:
     """How far Kaldi's factors are off, (points // 2 + 1,), complex128: (w' - w) / 2 w for each bin."""
@@ -32,18 +34,24 @@ def mirror_factors(points: int) -> torch.Tensor:
     return torch.view_as_real(-twiddle_errors(points).conj().resolve_conj())
 
 
-def spectrum_of(frames: torch.Tensor, points: int, errors: torch.Tensor | None, sign: torch.Tensor) -> torch.Tensor:
+def spectrum_of(
+    frames: torch.Tensor, points: int, errors: torch.Tensor | None, sign: torch.Tensor, space: Workspace
+) -> torch.Tensor:
     """FFT of frames (N, size), padded to `points`: real and imaginary parts in turn, (N, points + 2).
 
     With `errors` (points // 2 + 1, 2) it is Kaldi's: each bin less its error times the conjugate of its mirror. That the
     error also scales the bin itself, by 1e-6, is nothing. `sign` (points + 2,) is 1 for real parts, -1 for imaginary.
     """
-    spectrum = torch.fft.rfft(frames, n=points)
+    count, bins = len(frames), points // 2 + 1
+    spectrum = torch.fft.rfft(frames, n=points)  # with out= it would be copied there
     parts = torch.view_as_real(spectrum).flatten(1)
     if errors is None:
         return parts
-    mirror = spectrum.flip(1) * torch.view_as_complex(errors)
-    return torch.addcmul(parts, torch.view_as_real(mirror).flatten(1), sign)
+    mirror = torch.mul(
+        spectrum.flip(1), torch.view_as_complex(errors), out=space.out("mirror", count, bins, is_complex=True)
+    )
+    leaked = torch.view_as_real(mirror).flatten(1)
+    return torch.addcmul(parts, leaked, sign, out=parts if space.used else None)
 
 
 def power_of(spectrum: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from datakit.audio.features.base import EPSILON, Warp
 from datakit.audio.features.cepstra import CepstralFeatures
+from datakit.audio.features.workspace import Workspace
 
 _LEAST = 1e-30  # of energies of bands, before their root: digital silence has features too
 
@@ -61,9 +62,14 @@ class Plp(CepstralFeatures):
         return {**super().constants(), **own, "idft": idft_bases(self.lpc_order + 1, self.num_mel_bins + 2)}
 
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
-        bands = self.mel_energies(spectrum, made, warp)
+        bands = self.mel_energies(spectrum, made, warp, space)
         loudness = made["loudness"]
         if warp is not None:
             of_member = equal_loudness(self.mel.banks(warp.to(bands.device))[1]).to(bands.dtype)

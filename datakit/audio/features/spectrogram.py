@@ -8,6 +8,7 @@ import torch
 
 from datakit.audio.features.base import EPSILON, KaldiFeatures, Warp, Waveforms
 from datakit.audio.features.fourier import power_of
+from datakit.audio.features.workspace import Workspace
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -76,7 +77,12 @@ class Spectrogram(KaldiFeatures):
         return self.points if self.return_raw_fft else self.points // 2 + 1
 
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
         if self.return_raw_fft:
             return torch.cat((spectrum[:, :1], spectrum[:, -2:-1], spectrum[:, 2:-2]), 1)
