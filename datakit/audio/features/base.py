@@ -141,9 +141,9 @@ class KaldiFeatures(nn.Module):
         self._install(self._buffers["_window"].device)  # type: ignore[union-attr]
         return self
 
-    def _made(self, like: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _made(self, like: torch.Tensor, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
         named = {name.removeprefix("_"): value for name, value in self._buffers.items() if value is not None}
-        return {name: value.to(like.device, like.dtype) for name, value in named.items()}
+        return {name: value.to(like.device, dtype or like.dtype) for name, value in named.items()}
 
     def _run(
         self,
@@ -154,9 +154,9 @@ class KaldiFeatures(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         name = type(self).__name__
         batch, is_single = as_batch(name, waveforms)
-        first = batch if isinstance(batch, torch.Tensor) else batch[0]
-        with torch.autocast(first.device.type, enabled=False):
-            if isinstance(batch, torch.Tensor) and (first.device.type != "cpu" or torch.compiler.is_compiling()):
+        kind = batch.device.type if isinstance(batch, torch.Tensor) else batch[0].device.type
+        with torch.autocast(kind, enabled=False):
+            if isinstance(batch, torch.Tensor) and (kind != "cpu" or torch.compiler.is_compiling()):
                 ends = lengths_of(name, batch, lengths)
                 features, frames = self._together(batch, ends, warp, generator)
             else:
@@ -178,21 +178,24 @@ class KaldiFeatures(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """All members with their padding, without waiting for the device: (B, frames of T, dimension)."""
         made, counts = self._made(waveforms), self._counts(lengths)
-        size, most = len(waveforms), frame_count(waveforms.shape[1], self.size, self.shift, self.snip_edges)
+        size, most = waveforms.shape[0], frame_count(waveforms.shape[1], self.size, self.shift, self.snip_edges)
         rows, columns = size, most
         if not torch.compiler.is_compiling():
-            rows, columns = max(1, CHUNK_ELSEWHERE // max(most, 1)), max(1, min(most, CHUNK_ELSEWHERE))
+            if most == 0:
+                return waveforms.new_zeros(size, 0, self.dimension), counts
+            rows, columns = max(1, CHUNK_ELSEWHERE // most), min(most, CHUNK_ELSEWHERE)
         space = Workspace(waveforms, 0, used=False)
         pieces = []
-        for row in range(0, size, rows) if rows < size else (0,):
-            some, ends = waveforms[row : row + rows], lengths[row : row + rows]
-            factor = None if warp is None else warp[row : row + rows]
-            for first in range(0, most, columns) if columns < most else (0,):
-                last = min(first + columns, most) if columns < most else most
+        for row in (0,) if rows is size else range(0, size, rows):
+            is_all = rows is size
+            some, ends = (waveforms, lengths) if is_all else (waveforms[row : row + rows], lengths[row : row + rows])
+            factor = warp if warp is None or is_all else warp[row : row + rows]
+            for first in (0,) if columns is most else range(0, most, columns):
+                last = most if columns is most else min(first + columns, most)
                 frames = frames_of_batch(some, ends, first, last, self.size, self.shift, self.snip_edges)
                 cut = self._dithered(frames.flatten(0, 1), generator)
                 done = self._compute(cut, made, factor, space)
-                pieces.append(done.unflatten(0, (frames.shape[0], frames.shape[1])))
+                pieces.append(done.reshape(some.shape[0], last - first, self.dimension))
         features = _assembled(pieces, size, most, rows, columns)
         inside = torch.arange(most, device=counts.device) < counts[:, None]
         return torch.where(inside[..., None], features, 0.0), counts
@@ -273,7 +276,7 @@ class KaldiFeatures(nn.Module):
 
     def _windowed(self, frames: torch.Tensor, window: torch.Tensor, space: Workspace) -> torch.Tensor:
         """Frames (N, size) after pre-emphasis, under the window; in a workspace padded for the FFT."""
-        out = space.out("windowed", len(frames), self.points)
+        out = space.out("windowed", frames.shape[0], self.points)
         if self.preemphasis_coefficient:  # rounded, and once more when it is subtracted, as in Kaldi
             before = torch.mul(frames, self.preemphasis_coefficient, out=space.out("before", *frames.shape))
             if out is None:

@@ -25,9 +25,10 @@ def as_batch(
                 f"{name} takes waveforms (B, T), got (B, C, T) = {tuple(waveforms.shape)}; choose a channel, "
                 "waveforms[:, 0], or make features of each"
             )
-        if waveforms.ndim not in (1, 2) or len(waveforms) == 0 and waveforms.ndim == 2:
+        if waveforms.ndim not in (1, 2) or (waveforms.ndim == 2 and waveforms.shape[0] == 0):
             raise ValueError(f"{name} takes waveforms (B, T), or (T,) alone, got {tuple(waveforms.shape)}")
-        return _floating(name, waveforms.reshape(-1, waveforms.shape[-1])), waveforms.ndim == 1
+        is_single = waveforms.ndim == 1
+        return _floating(name, waveforms[None] if is_single else waveforms), is_single
     if not waveforms:
         raise ValueError(f"{name} takes at least one waveform, got an empty list")
     members = [_floating(name, _mono(name, place, member)) for place, member in enumerate(waveforms)]
@@ -65,33 +66,28 @@ def lengths_of(
     Raises:
         ValueError: for another shape or kind, and for lengths below 0 or beyond the end of a member.
     """
-    device = batch[0].device
+    device = batch.device if isinstance(batch, torch.Tensor) else batch[0].device
+    count = batch.shape[0] if isinstance(batch, torch.Tensor) else len(batch)
     if lengths is None:
-        return torch.tensor([member.shape[0] for member in batch], device=device) if isinstance(batch, list) else (
-            torch.full((len(batch),), batch.shape[1], device=device)
-        )
-    if lengths.ndim == 0 and len(batch) == 1:
+        if isinstance(batch, torch.Tensor):
+            return torch.full((count,), batch.shape[1], device=device)
+        return torch.tensor([member.shape[0] for member in batch], device=device)
+    if lengths.ndim == 0 and count == 1:
         lengths = lengths[None]
-    if lengths.shape != (len(batch),) or lengths.is_floating_point():
-        raise ValueError(
-            f"{name} takes lengths ({len(batch)},) in whole {unit}, got {tuple(lengths.shape)} of {lengths.dtype}"
-        )
+    if lengths.ndim != 1 or lengths.shape[0] != count or lengths.is_floating_point():
+        raise ValueError(f"{name} takes lengths ({count},) in whole {unit}, got {tuple(lengths.shape)} {lengths.dtype}")
     if lengths.device.type == "cpu" and not torch.compiler.is_compiling():
         for place, (length, member) in enumerate(zip(lengths.tolist(), batch, strict=True)):
             if not 0 <= length <= len(member):
                 raise ValueError(f"{name}: member {place} has {len(member)} {unit}, and its length is {length}")
-    most = max(map(len, batch)) if isinstance(batch, list) else batch.shape[1]
+    most = batch.shape[1] if isinstance(batch, torch.Tensor) else max(map(len, batch))
     return lengths.to(device, torch.int64).clamp(0, most)
 
 
 def padded(rows: list[torch.Tensor], most: int) -> torch.Tensor:
     """(B, most, F) of rows (n, F), with zeros behind their ends."""
     batch = pad_sequence(rows, batch_first=True)
-    return nn_pad(batch, most - batch.shape[1])
-
-
-def nn_pad(batch: torch.Tensor, more: int) -> torch.Tensor:
-    """(B, N, F) with `more` rows of zeros behind the last."""
+    more = most - batch.shape[1]
     return torch.nn.functional.pad(batch, (0, 0, 0, more)) if more else batch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,31 @@ class CepstralFeatures(MelFeatures):
     def dimension(self) -> int:
         """Features of a frame."""
         return self.num_ceps
+
+    def _features(
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
+    ) -> torch.Tensor:
+        """In float64, but for devices without it: sums of many bands, so that they do not depend on the batch's size."""
+        wide = torch.float32 if spectrum.device.type == "mps" else torch.float64
+        energy = None if energy is None else energy.to(wide)
+        own = Workspace(spectrum, 0, used=False)
+        return self._cepstra(spectrum.to(wide), energy, self._made(spectrum, wide), warp, own).to(spectrum.dtype)
+
+    @abstractmethod
+    def _cepstra(
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
+    ) -> torch.Tensor:
+        """As `_features`."""
 
     def lifter(self) -> torch.Tensor:
         """Factors of the coefficients, (num_ceps,), float64: `ComputeLifterCoeffs` of Kaldi's `mel-computations.cc`."""
@@ -83,7 +109,7 @@ class Mfcc(CepstralFeatures):
         dct[:, 0] = math.sqrt(1 / self.num_mel_bins)
         return {**super().constants(), "dct": dct * self.lifter()}
 
-    def _features(
+    def _cepstra(
         self,
         spectrum: torch.Tensor,
         energy: torch.Tensor | None,

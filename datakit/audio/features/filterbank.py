@@ -103,8 +103,8 @@ class MelFeatures(KaldiFeatures):
             squares = power_of(spectrum).sqrt().repeat_interleave(2, 1) / 2
         if warp is not None:
             banks = self.mel.banks(warp.to(squares.device))[0].repeat_interleave(2, 1).to(squares.dtype)
-            return torch.bmm(squares.unflatten(0, (len(warp), -1)), banks).flatten(0, 1)
-        out = space.out("bands", len(squares), self.num_mel_bins)
+            return torch.bmm(squares.unflatten(0, (warp.shape[0], -1)), banks).flatten(0, 1)
+        out = space.out("bands", squares.shape[0], self.num_mel_bins)
         products = [
             torch.mm(
                 squares[:, 2 * low : 2 * high],

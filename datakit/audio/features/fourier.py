@@ -42,7 +42,7 @@ def spectrum_of(
     With `errors` (points // 2 + 1, 2) it is Kaldi's: each bin less its error times the conjugate of its mirror. That the
     error also scales the bin itself, by 1e-6, is nothing. `sign` (points + 2,) is 1 for real parts, -1 for imaginary.
     """
-    count, bins = len(frames), points // 2 + 1
+    count, bins = frames.shape[0], points // 2 + 1
     spectrum = torch.fft.rfft(frames, n=points)  # with out= it would be copied there
     parts = torch.view_as_real(spectrum).flatten(1)
     if errors is None:

@@ -80,16 +80,17 @@ def frames_of_batch(
     waveforms: torch.Tensor, lengths: torch.Tensor, first: int, last: int, size: int, shift: int, snip_edges: bool
 ) -> torch.Tensor:
     """Frames `first` to `last` of each of (B, T) waveforms, (B, last - first, size); of padding they are zeros."""
+    members, count = waveforms.shape[0], last - first
     start = torch.arange(first, last, device=waveforms.device) * shift
     if not snip_edges:
         start = start + (shift // 2 - size // 2)
-    place = (start[:, None] + torch.arange(size, device=waveforms.device))[None]
+    place = (start[:, None] + torch.arange(size, device=waveforms.device)).expand(members, count, size)
     ends = lengths[:, None, None]
-    inside = place < ends if snip_edges else (ends > 0).expand(-1, *place.shape[1:])
+    inside = place < ends if snip_edges else ends > 0
     if not snip_edges:
         place = reflected(place, ends.clamp(min=1))
-    shape = (len(waveforms), *place.shape[1:])
-    taken = waveforms.gather(1, place.expand(shape).reshape(shape[0], -1)).reshape(shape)
+    place = place.clamp(max=waveforms.shape[1] - 1)
+    taken = waveforms[torch.arange(members, device=waveforms.device)[:, None, None], place]
     return torch.where(inside, taken, 0.0)
 
 

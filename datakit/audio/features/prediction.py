@@ -61,7 +61,7 @@ class Plp(CepstralFeatures):
         own = {"loudness": equal_loudness(centres[0]), "lifted": self.lifter() * self.cepstral_scale}
         return {**super().constants(), **own, "idft": idft_bases(self.lpc_order + 1, self.num_mel_bins + 2)}
 
-    def _features(
+    def _cepstra(
         self,
         spectrum: torch.Tensor,
         energy: torch.Tensor | None,

@@ -118,14 +118,14 @@ def test_dither_is_normal_of_its_size_and_repeatable():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients(kind):
-    module = kind(dither=0.0, frame_length=4.0, frame_shift=2.0, **({} if kind is Spectrogram else {"num_mel_bins": 15}))
-    waves = torch.randn(2, 150, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 8
+    module = kind(dither=0.0, frame_length=4.0, frame_shift=2.0, **({} if kind is Spectrogram else {"num_mel_bins": 13}))
+    waves = torch.randn(2, 110, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 8
     waves.requires_grad_()
-    lengths = torch.tensor([150, 110])
+    lengths = torch.tensor([110, 70])
     assert torch.autograd.gradcheck(lambda waves: module(waves, lengths)[0], (waves,), atol=1e-4)
     assert torch.autograd.gradcheck(lambda waves: module._together(waves, lengths, None, None)[0], (waves,), atol=1e-4)
     module(waves, lengths)[0].square().sum().backward()
-    assert (waves.grad[1, 110:] == 0).all()
+    assert (waves.grad[1, 70:] == 0).all()
     assert waves.grad.isfinite().all()
 
 
@@ -141,10 +141,10 @@ def test_gradients_in_float32_are_those_of_kaldi(kind):
     assert waves.grad[0].abs().sum() > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [Fbank, Mfcc])
 def test_export_with_any_batch_and_time(kind):
     module = kind(dither=0.0)
-    batch, time = torch.export.Dim("batch", min=2), torch.export.Dim("time", min=400)
+    batch, time = torch.export.Dim("batch", min=2), torch.export.Dim("time", min=720)
     example = (torch.randn(3, 2000) / 8, torch.tensor([2000, 1000, 300]))
     exported = torch.export.export(
         module, example, dynamic_shapes={"waveforms": {0: batch, 1: time}, "lengths": {0: batch}}
@@ -388,10 +388,10 @@ def test_normalisation_by_utterance_and_by_speaker(tmp_path):
 @pytest.mark.parametrize(("old", "new"), [(44100, 4410), (16000, 8000), (8000, 16000), (44100, 16000), (11025, 16000), (5, 5)])
 @pytest.mark.parametrize("width", [6, 3])
 def test_resampling_is_torchaudios_of_kaldi(old, new, width):
-    from torchaudio.compliance import kaldi
+    from torchaudio.functional import resample
 
     waves = torch.randn(2, 5003, generator=torch.Generator().manual_seed(0)).double()
-    expected = kaldi.resample_waveform(waves, old, new, lowpass_filter_width=width)
+    expected = resample(waves, old, new, lowpass_filter_width=width)  # what its resample_waveform called
     found = resample_waveform(waves, old, new, width)
     assert found.shape == expected.shape
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
