@@ -93,7 +93,12 @@ class KaldiFeatures(nn.Module):
 
     @abstractmethod
     def _features(
-        self, spectrum: torch.Tensor, energy: torch.Tensor | None, made: dict[str, torch.Tensor], warp: Warp, space: Workspace
+        self,
+        spectrum: torch.Tensor,
+        energy: torch.Tensor | None,
+        made: dict[str, torch.Tensor],
+        warp: Warp,
+        space: Workspace,
     ) -> torch.Tensor:
         """(N, dimension) of a spectrum (N, 2 bins), real and imaginary parts in turn, and of log energy (N,)."""
 
@@ -137,7 +142,7 @@ class KaldiFeatures(nn.Module):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         """Moves what was made of the options with the module, but keeps it precise when a model becomes half."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._install(self._buffers["_window"].device)  # type: ignore[union-attr]
         return self
 

@@ -45,9 +45,7 @@ class Deltas(nn.Module):
                 f"delta_order={self.delta_order}, delta_window={self.delta_window}, truncate={self.truncate}"
             )
 
-    def forward(
-        self, features: torch.Tensor, frames: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: torch.Tensor, frames: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Features with their deltas, and the counts."""
         frames = frames_of_features("Deltas", features, frames)
         if self.truncate > features.shape[2]:
@@ -116,9 +114,7 @@ class Splice(nn.Module):
                 f"right_context={self.right_context}"
             )
 
-    def forward(
-        self, features: torch.Tensor, frames: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: torch.Tensor, frames: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Spliced features, and the counts."""
         frames = frames_of_features("Splice", features, frames)
         reach = range(-self.left_context, self.right_context + 1)

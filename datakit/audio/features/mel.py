@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def narrow_bands(bank: torch.Tensor, parts: int) -> list[tuple[int, int, int, in
     bands = bank.shape[1]
     cuts = sorted({round(part * bands / parts) for part in range(parts + 1)})
     found = []
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         bins = bank[:, first:last].any(1).nonzero().flatten().tolist() or [0]
         found.append((bins[0], bins[-1] + 1, first, last))
     return found

@@ -136,9 +136,7 @@ class SlidingCmvn(nn.Module):
                 f"min_window={self.min_window}, cmn_window={self.cmn_window}"
             )
 
-    def forward(
-        self, features: torch.Tensor, frames: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: torch.Tensor, frames: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalised features, and the counts."""
         frames = frames_of_features("SlidingCmvn", features, frames)
         kept = torch.where(inside(frames, features.shape[1]), features, 0.0).double()

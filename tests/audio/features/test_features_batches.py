@@ -91,7 +91,7 @@ def test_a_factor_of_vtln_for_each_member():
     factors = torch.tensor([0.9, 1.0, 1.1, 1.0, 0.85])
     for kind in (Fbank, Mfcc, Plp):
         batch, lengths = garbage(waves)
-        found, frames = kind(dither=0.0)(batch, lengths, vtln_warp=factors)
+        found, _frames = kind(dither=0.0)(batch, lengths, vtln_warp=factors)
         masked, _ = kind(dither=0.0)._together(batch, lengths, factors.double(), None)
         torch.testing.assert_close(masked, found, rtol=0, atol=1e-4)
         for place, (wave, factor) in enumerate(zip(waves, factors.tolist(), strict=True)):
@@ -118,7 +118,9 @@ def test_dither_is_normal_of_its_size_and_repeatable():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients(kind):
-    module = kind(dither=0.0, frame_length=4.0, frame_shift=2.0, **({} if kind is Spectrogram else {"num_mel_bins": 13}))
+    module = kind(
+        dither=0.0, frame_length=4.0, frame_shift=2.0, **({} if kind is Spectrogram else {"num_mel_bins": 13})
+    )
     waves = torch.randn(2, 110, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 8
     waves.requires_grad_()
     lengths = torch.tensor([110, 70])
@@ -231,9 +233,13 @@ def test_impossible_options_are_refused_with_their_values(kind, options, message
 
 
 def test_a_conf_file(tmp_path, shared):
-    assert repr(Mfcc.from_conf(shared / "kaldi" / "mini_librispeech2" / "conf" / "mfcc.conf")) == "Mfcc(use_energy=False)"
+    assert (
+        repr(Mfcc.from_conf(shared / "kaldi" / "mini_librispeech2" / "conf" / "mfcc.conf")) == "Mfcc(use_energy=False)"
+    )
     path = tmp_path / "fbank.conf"
-    path.write_text("# high resolution\n--num-mel-bins=40  # bands\n--high-freq=-400\n--snip_edges=false\n--use-energy\n\n")
+    path.write_text(
+        "# high resolution\n--num-mel-bins=40  # bands\n--high-freq=-400\n--snip_edges=false\n--use-energy\n\n"
+    )
     expected = "Fbank(snip_edges=False, num_mel_bins=40, high_freq=-400.0, use_energy=True)"
     assert repr(Fbank.from_conf(path)) == expected
     assert Fbank.from_conf(path, num_mel_bins=30).num_mel_bins == 30
@@ -345,7 +351,9 @@ def test_splicing_repeats_the_ends():
     rows, batch, frames = ragged()
     found, _ = Splice(2, 1)(batch, frames)
     expected = [
-        np.stack([np.concatenate([row[np.clip(t + j, 0, len(row) - 1)] for j in (-2, -1, 0, 1)]) for t in range(len(row))])
+        np.stack(
+            [np.concatenate([row[np.clip(t + j, 0, len(row) - 1)] for j in (-2, -1, 0, 1)]) for t in range(len(row))]
+        )
         if len(row)
         else row
         for row in rows
@@ -385,7 +393,9 @@ def test_normalisation_by_utterance_and_by_speaker(tmp_path):
         Cmvn()(batch, frames, torch.zeros(2, 4))
 
 
-@pytest.mark.parametrize(("old", "new"), [(44100, 4410), (16000, 8000), (8000, 16000), (44100, 16000), (11025, 16000), (5, 5)])
+@pytest.mark.parametrize(
+    ("old", "new"), [(44100, 4410), (16000, 8000), (8000, 16000), (44100, 16000), (11025, 16000), (5, 5)]
+)
 @pytest.mark.parametrize("width", [6, 3])
 def test_resampling_is_torchaudios_of_kaldi(old, new, width):
     from torchaudio.functional import resample

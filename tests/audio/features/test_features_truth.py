@@ -1,6 +1,8 @@
 """Features against Kaldi's own output, a float64 implementation and the peers."""
 
+import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ IDS = [f"{kind}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'defaults'}
 @pytest.fixture(scope="module")
 def speech(shared):
     """A sixth of a second of real speech with noise, 16 kHz, values of 16 bits."""
-    waveform, rate = audio.load(shared / "audio" / "LJ002-0020.wav", start=20000, frames=2600)
+    waveform, _rate = audio.load(shared / "audio" / "LJ002-0020.wav", start=20000, frames=2600)
     noise = torch.randn(waveform.shape, generator=torch.Generator().manual_seed(0))
     return ((waveform + noise / 300) * 32767).round()[0] / 32768
 
@@ -174,3 +176,13 @@ def test_pairs_of_options_as_in_float64(speech, kind):
         expected = getattr(truth, kind)(speech[:3000].double().numpy() * 32768, **options)
         found, _ = MODULES[kind](dither=0.0, **options)(speech[:3000].double())
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-7, atol=1e-7, err_msg=str(options))
+
+
+def test_the_table_of_options_says_the_defaults():
+    page = Path(__file__).resolve().parents[3] / "docs" / "features.md"
+    defaults = [{field.name: repr(field.default) for field in dataclasses.fields(kind)} for kind in MODULES.values()]
+    rows = [line.split("|")[1:-1] for line in page.read_text().splitlines() if line.startswith("| `")]
+    shown = {row[0].strip(" `"): [cell.strip(" `") for cell in row[2:]] for row in rows if len(row) == 6}
+    assert shown.keys() == set().union(*defaults)
+    for name, cells in shown.items():
+        assert cells == [kind.get(name, "") for kind in defaults], name
