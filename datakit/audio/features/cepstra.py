@@ -34,7 +34,7 @@ class CepstralFeatures(MelFeatures):
         warp: Warp,
         space: Workspace,
     ) -> torch.Tensor:
-        """In float64, but for devices without it: sums of many bands, so that they do not depend on the batch's size."""
+        """In float64, but for devices without it, so that the sums do not depend on how many frames there are."""
         wide = torch.float32 if spectrum.device.type == "mps" else torch.float64
         energy = None if energy is None else energy.to(wide)
         own = Workspace(spectrum, 0, used=False)
@@ -76,9 +76,9 @@ class Mfcc(CepstralFeatures):
         use_energy: the log energy of the frame in place of the zeroth coefficient.
         htk_compat: put the zeroth last, times the root of 2 unless it is the energy, as HTK.
         num_mel_bins: as for `Fbank`; so are `low_freq`, `high_freq`, `vtln_low`, `vtln_high` and `vtln_warp`.
-        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`, `preemphasis_coefficient`,
-            `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`, `snip_edges`, `raw_energy`,
-            `energy_floor`, `subtract_mean`, `min_duration` and `scale`.
+        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`,
+            `preemphasis_coefficient`, `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`,
+            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `exact_fft`.
 
     Raises:
         ValueError: for options that are impossible, alone or together, and for waveforms that are none.

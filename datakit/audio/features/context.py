@@ -14,8 +14,8 @@ from datakit.audio.features.batches import frames_of_features, inside
 class Deltas(nn.Module):
     """Features with their changes in time behind them, as Kaldi's `add-deltas`.
 
-    `forward(features, frames=None)` takes features (B, N, F) and frame counts (B,), and gives (B, N, F (delta_order + 1))
-    and the counts. Beyond the first and the last frame of each member these stand.
+    `forward(features, frames=None)` takes features (B, N, F) and frame counts (B,), and gives
+    (B, N, F (delta_order + 1)) and the counts. Beyond the first and the last frame of each member these stand.
 
     Args:
         delta_order: how often the change is taken of the change.
@@ -85,8 +85,8 @@ class Splice(nn.Module):
     """Each frame with its neighbours side by side, as Kaldi's `splice-feats`.
 
     `forward(features, frames=None)` takes features (B, N, F) and frame counts (B,), and gives
-    (B, N, F (left_context + 1 + right_context)) and the counts. Beyond the first and the last frame of each member these
-    stand.
+    (B, N, F (left_context + 1 + right_context)) and the counts. Beyond the first and the last frame of each member
+    these stand.
 
     Args:
         left_context: frames before.

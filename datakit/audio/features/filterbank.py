@@ -134,9 +134,9 @@ class Fbank(MelFeatures):
         htk_compat: put the energy last, as HTK.
         use_log_fbank: logarithms, else the energies themselves.
         use_power: sum power in each band, else magnitudes.
-        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`, `preemphasis_coefficient`,
-            `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`, `snip_edges`, `raw_energy`,
-            `energy_floor`, `subtract_mean`, `min_duration` and `scale`.
+        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`,
+            `preemphasis_coefficient`, `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`,
+            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `exact_fft`.
 
     Raises:
         ValueError: for options that are impossible, alone or together, and for waveforms that are none.
@@ -148,9 +148,9 @@ class Fbank(MelFeatures):
         >>> features, frames = fbank([torch.rand(16000) - 0.5, torch.rand(300) - 0.5])
         >>> features.shape, frames
         (torch.Size([2, 98, 80]), tensor([98,  0]))
-        >>> Fbank(low_freq=5000.0, high_freq=-4000.0)
+        >>> Fbank(low_freq=5000.0, high_freq=-4000.0)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ValueError: Fbank needs 0 <= low_freq < high_freq <= 8000 Hz, half the rate, got low_freq=5000.0, high_freq=-4000.0
+        ValueError: Fbank needs 0 <= low_freq < high_freq <= 8000 Hz, ... got low_freq=5000.0, high_freq=-4000.0
     """
 
     use_log_fbank: bool = True

@@ -42,8 +42,8 @@ class Cmvn(nn.Module):
     """Features less their mean, and by their standard deviation if wanted, as Kaldi's `apply-cmvn`.
 
     `forward(features, frames=None, stats=None)` takes features (B, N, F), frame counts (B,) and gives both back.
-    Without `stats` each utterance is normalised by its own; `stats` (2, F + 1) or (B, 2, F + 1), as of `cmvn_stats` or of
-    a `cmvn.scp`, are those of a speaker or a corpus.
+    Without `stats` each utterance is normalised by its own; `stats` (2, F + 1) or (B, 2, F + 1), as of `cmvn_stats` or
+    of a `cmvn.scp`, are those of a speaker or a corpus.
 
     Args:
         norm_vars: divide by the standard deviation.

@@ -18,7 +18,7 @@ _LEAST = 1e-30  # of energies of bands, before their root: digital silence has f
 class Plp(CepstralFeatures):
     """Cepstra of perceptual linear prediction, as Kaldi's `compute-plp-feats` computes them.
 
-    Called as `Fbank` is. F is `num_ceps`. Frames of digital silence, for which Kaldi gives NaN without dither, are finite.
+    Called as `Fbank` is. F is `num_ceps`. Frames of digital silence are finite; Kaldi gives NaN without dither.
 
     Args:
         lpc_order: order of the prediction.
@@ -28,9 +28,9 @@ class Plp(CepstralFeatures):
         cepstral_scale: factor of all coefficients but the energy.
         htk_compat: put the zeroth last, as HTK.
         num_mel_bins: as for `Fbank`; so are `low_freq`, `high_freq`, `vtln_low`, `vtln_high` and `vtln_warp`.
-        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`, `preemphasis_coefficient`,
-            `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`, `snip_edges`, `raw_energy`,
-            `energy_floor`, `subtract_mean`, `min_duration` and `scale`.
+        sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`,
+            `preemphasis_coefficient`, `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`,
+            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `exact_fft`.
 
     Raises:
         ValueError: for options that are impossible, alone or together, and for waveforms that are none.
