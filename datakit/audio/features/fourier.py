@@ -1,7 +1,7 @@
 """The FFT of Kaldi, with the error that its float32 makes.
 
-Kaldi's real FFT (`SplitRadixRealFft::Compute` of `srfft.cc`, `RealFft` of `matrix-functions.cc`) transforms even and odd
-samples together, E and O, and joins them to E + w O. It finds the factors w by multiplying one with the other in
+Kaldi's real FFT (`SplitRadixRealFft::Compute` of `srfft.cc`, `RealFft` of `matrix-functions.cc`) transforms even and
+odd samples together, E and O, and joins them to E + w O. It finds the factors w by multiplying one with the other in
 float32, so that they drift by some 1e-6, and each bin gets that much of the bin that mirrors it at a quarter of the
 rate. Beside a loud tone this is all there is in a silent bin.
 """
@@ -40,7 +40,7 @@ def spectrum_of(
     """FFT of frames (N, size), padded to `points`: real and imaginary parts in turn, (N, points + 2).
 
     With `errors` (points // 2 + 1, 2) it is Kaldi's: each bin less its error times the conjugate of its mirror. That
-    the error also scales the bin itself, by 1e-6, is nothing. `sign` (points + 2,) is 1 for real parts, -1 for imaginary.
+    the error also scales the bin itself, by 1e-6, is nothing. `sign` (points + 2,) is 1 for real parts, else -1.
     """
     count, bins = frames.shape[0], points // 2 + 1
     spectrum = torch.fft.rfft(frames, n=points)  # with out= it would be copied there

@@ -43,8 +43,8 @@ class Spectrogram(KaldiFeatures):
         min_duration: seconds; shorter waveforms have no frames.
         scale: what samples are multiplied with: 32768 makes values of 16 bits of [-1, 1]. 1 for waveforms that hold
             such values.
-        exact_fft: leave out an error of Kaldi's own FFT, 1e-6 of the bin that mirrors a bin at a quarter of the rate; it
-            is nearer to the truth and further from Kaldi, and faster. float64 never has it.
+        exact_fft: leave out an error of Kaldi's own FFT, 1e-6 of the bin that mirrors a bin at a quarter of the rate;
+            it is nearer to the truth and further from Kaldi, and faster. float64 never has it.
         return_raw_fft: give the FFT itself, (B, frames, points): real parts of the first and of the last bin, then real
             and imaginary part of the others in turn.
 
