@@ -151,7 +151,8 @@ def sections(quick):
 
 80 bands of {len(waves):,} real utterances at 16 kHz, {lengths.min():.2f} to {lengths.max():.1f} s long, median
 {np.median(lengths):.2f} s, {lengths.sum() / 60:.1f} minutes together: spoken digits, the files of yesno,
-a sentence of LJ Speech and one of LibriSpeech. Two threads, waveforms in memory; medians of interleaved rounds, the ratio round by round with the
+a sentence of LJ Speech and one of LibriSpeech. Two threads, waveforms in memory; medians of interleaved
+rounds, the ratio round by round with the
 least and the greatest. lhotse does not compute the same values. A pass over all batches raised the peak of memory by
 {growth:.1f} MB over one over the first. {gpu}
 

@@ -186,3 +186,13 @@ def test_the_table_of_options_says_the_defaults():
     assert shown.keys() == set().union(*defaults)
     for name, cells in shown.items():
         assert cells == [kind.get(name, "") for kind in defaults], name
+
+
+def test_digital_silence_lies_on_kaldis_floor():
+    """The logarithm of float32's epsilon, also in float64."""
+    for dtype in (torch.float32, torch.float64):
+        floor = np.log(np.finfo(np.float32).eps)
+        silence = torch.zeros(800, dtype=dtype)
+        for features in (Fbank(dither=0.0, use_energy=True)(silence)[0], Spectrogram(dither=0.0)(silence)[0]):
+            np.testing.assert_allclose(features.numpy(), floor, rtol=1e-6)
+        assert Plp(dither=0.0, use_energy=False)(silence)[0].isfinite().all()
