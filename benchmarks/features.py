@@ -145,7 +145,7 @@ def sections(quick):
     lengths = np.array([len(wave) for wave in waves]) / RATE
     with torch.inference_mode():
         growth = peak_growth(waves)
-        table = "\n".join(rows(waves, 2 if quick else 5))
+        table = "\n".join(rows(waves, 2 if quick else 9))
     gpu = "" if torch.cuda.is_available() else "No GPU was at hand: there are no rows for one."
     return f"""## Kaldi's fbank
 
