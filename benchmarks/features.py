@@ -96,7 +96,7 @@ def lhotse_loop(waves):
 def contestants(waves):
     made = {
         "datakit, batches of 32": lambda: in_batches(waves),
-        "datakit, `exact_fft=True`": lambda: in_batches(waves, exact_fft=True),
+        "datakit, `kaldi_rounding=True`": lambda: in_batches(waves, kaldi_rounding=True),
         "torchaudio, one by one": lambda: torchaudio_loop(waves),
         "kaldi-native-fbank, one by one": lambda: native_loop(waves),
         "lhotse, one by one": lambda: lhotse_loop(waves),

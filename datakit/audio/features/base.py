@@ -15,16 +15,18 @@ import torch
 from torch import nn
 
 from datakit.audio.features import conf
-from datakit.audio.features.batches import as_batch, lengths_of, padded
+from datakit.audio.features.batches import as_batch, lengths_of
 from datakit.audio.features.fourier import mirror_factors, spectrum_of
 from datakit.audio.features.framing import (
     WINDOWS,
     Window,
+    cut_out,
     frame_count,
-    frames_of,
     frames_of_batch,
+    joined,
     padded_size,
     segments,
+    starts_and_places,
     steps,
     window_values,
 )
@@ -33,7 +35,7 @@ from datakit.audio.features.workspace import Workspace
 Waveforms: TypeAlias = "torch.Tensor | Sequence[torch.Tensor]"
 Warp: TypeAlias = "torch.Tensor | None"
 EPSILON = torch.finfo(torch.float32).eps  # Kaldi's floor under every logarithm, in float64 too
-CHUNK = 500  # frames that are computed together on a CPU: what they need stays in its cache
+CHUNK = 1000  # frames that are computed together on a CPU: what they need stays in its cache
 CHUNK_ELSEWHERE = 2**17  # frames on other devices: half a gigabyte
 
 
@@ -56,7 +58,7 @@ class KaldiFeatures(nn.Module):
     subtract_mean: bool = False
     min_duration: float = 0.0
     scale: float = 32768.0
-    exact_fft: bool = False
+    kaldi_rounding: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -139,6 +141,7 @@ class KaldiFeatures(nn.Module):
         dtype = torch.float32 if device.type == "mps" else torch.float64
         for name, value in self.constants().items():
             self.register_buffer(f"_{name}", value.to(device, dtype), persistent=False)
+        self._cast: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         """Moves what was made of the options with the module, but keeps it precise when a model becomes half."""
@@ -147,8 +150,16 @@ class KaldiFeatures(nn.Module):
         return self
 
     def _made(self, like: torch.Tensor, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
-        named = {name.removeprefix("_"): value for name, value in self._buffers.items() if value is not None}
-        return {name: value.to(like.device, dtype or like.dtype) for name, value in named.items()}
+        """The constants on the device of a tensor, in its dtype or another; cast once, unless a compiler looks on."""
+        key = like.device, dtype or like.dtype
+        if key in self._cast and not torch.compiler.is_compiling():
+            return self._cast[key]
+        with torch.inference_mode(False):
+            named = {name.removeprefix("_"): value for name, value in self._buffers.items() if value is not None}
+            made = {name: value.to(*key) for name, value in named.items()}
+        if not torch.compiler.is_compiling():
+            self._cast[key] = made
+        return made
 
     def _run(
         self,
@@ -215,44 +226,47 @@ class KaldiFeatures(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The frames of all members behind each other, in chunks, without any padding."""
         ends = lengths_of(name, batch, lengths)
-        members = [member[:end] for member, end in zip(batch, ends.tolist(), strict=True)]
-        counts = self._counts(ends)
-        most = max((frame_count(len(m), self.size, self.shift, self.snip_edges) for m in batch), default=0)
-        made = self._made(members[0])
-        factors = [None] * len(members) if warp is None else warp.tolist()
-        seeds = _seeds(len(members), generator) if self.dither else [0] * len(members)
-        parts: list[list[torch.Tensor]] = [[] for _ in members]
-        for factor in dict.fromkeys(factors):
-            chosen = [place for place, value in enumerate(factors) if value == factor]
-            self._some(members, counts.tolist(), chosen, made, factor, seeds, parts)
-        rows = [torch.cat(part) if part else made["window"].new_zeros(0, self.dimension) for part in parts]
-        return padded(rows, most), counts.to(members[0].device)
+        longest = batch.shape[1] if isinstance(batch, torch.Tensor) else max(map(len, batch))
+        most, counts = frame_count(longest, self.size, self.shift, self.snip_edges), self._counts(ends)
+        flat, begins = joined(batch, ends.tolist(), self.size, self.shift, self.snip_edges)
+        factors = [None] * len(begins) if warp is None else warp.tolist()
+        groups = [[m for m, value in enumerate(factors) if value == factor] for factor in dict.fromkeys(factors)]
+        order = [member for group in groups for member in group]
+        starts, places = starts_and_places(counts.cpu().numpy(), begins, order, self.shift, most, flat.device)
+        seeds = _seeds(len(begins), generator) if self.dither else []
+        done, cut = [], 0
+        for group in groups if len(starts) else ():
+            sizes = counts[group].tolist()
+            own = starts[cut : cut + sum(sizes)]
+            done += self._group(flat, own, sizes, factors[group[0]], [seeds[m] for m in group] if seeds else seeds)
+            cut += sum(sizes)
+        shape = len(begins), most, self.dimension
+        if not done:
+            return flat.new_zeros(shape), counts
+        rows = torch.cat(done) if len(done) > 1 else done[0]
+        if len(rows) < len(begins) * most or len(groups) > 1:
+            rows = rows.new_zeros(len(begins) * most, self.dimension).index_copy_(0, places, rows)
+        return rows.reshape(shape), counts
 
-    def _some(
-        self,
-        members: list[torch.Tensor],
-        counts: list[int],
-        chosen: list[int],
-        made: dict[str, torch.Tensor],
-        factor: float | None,
-        seeds: list[int],
-        parts: list[list[torch.Tensor]],
-    ) -> None:
-        """Computes the chosen members, which are warped alike, and adds what it finds to their `parts`."""
-        frames = {m: frames_of(members[m], self.size, self.shift, self.snip_edges) for m in chosen if counts[m]}
-        noise = {m: torch.Generator().manual_seed(seeds[m]) for m in frames} if self.dither else {}
-        warp = None if factor is None else made["window"].new_tensor([factor], dtype=torch.float64)
-        like = made["window"]
-        space = Workspace(like, CHUNK, used=not (torch.is_grad_enabled() and any(m.requires_grad for m in members)))
-        for chunk in segments([counts[m] for m in chosen], CHUNK):
-            named = [(chosen[place], first, last) for place, first, last in chunk]
-            cut = torch.cat([frames[m][first:last] for m, first, last in named])
+    def _group(
+        self, flat: torch.Tensor, starts: torch.Tensor, sizes: list[int], factor: float | None, seeds: list[int]
+    ) -> list[torch.Tensor]:
+        """Features of the frames that start at `starts`, `sizes` of each member, all of them warped alike."""
+        made = self._made(flat)
+        warp = None if factor is None else flat.new_tensor([factor], dtype=torch.float64)
+        noise = [torch.Generator().manual_seed(seed) for seed in seeds]
+        most = CHUNK if flat.device.type == "cpu" else CHUNK_ELSEWHERE
+        space = Workspace(flat, most, used=not (torch.is_grad_enabled() and flat.requires_grad))
+        done, at = [], 0
+        for chunk in segments(sizes, most):
+            count = sum(last - first for _, first, last in chunk)
+            frames = cut_out(flat, starts[at : at + count], self.size, space)
             if self.dither:
-                drawn = [torch.randn(b - a, self.size, generator=noise[m], dtype=cut.dtype) for m, a, b in named]
-                cut = cut + torch.cat(drawn).to(cut.device) * (self.dither / self.scale)
-            done = self._compute(cut, made, warp, space)
-            for (m, _, _), rows in zip(named, done.split([last - first for _, first, last in named]), strict=True):
-                parts[m].append(rows)
+                drawn = [torch.randn(b - a, self.size, generator=noise[m], dtype=flat.dtype) for m, a, b in chunk]
+                frames = frames + torch.cat(drawn).to(flat.device) * (self.dither / self.scale)
+            done.append(self._compute(frames, made, warp, space))
+            at += count
+        return done
 
     def _compute(
         self,
@@ -263,13 +277,13 @@ class KaldiFeatures(nn.Module):
     ) -> torch.Tensor:
         """Features of frames (N, size): `ProcessWindow` of Kaldi's `feature-window.cc`, the FFT, and what follows."""
         if self.remove_dc_offset:
-            out = space.out("centred", *frames.shape)
-            frames = torch.sub(frames, frames.mean(1, keepdim=True), out=out)
+            mean = frames.mean(1, keepdim=True)
+            frames = torch.sub(frames, mean, out=space.out("frames", *frames.shape))
         energy = self._log_energy(frames, self.scale) if self._wants_energy and self.raw_energy else None
         windowed = self._windowed(frames, made["window"], space)
         if self._wants_energy and not self.raw_energy:
             energy = self._log_energy(windowed, 1.0)
-        errors = None if self.exact_fft or frames.dtype == torch.float64 else made["errors"]
+        errors = made["errors"] if self.kaldi_rounding and frames.dtype == torch.float32 else None
         spectrum = spectrum_of(windowed, self.points, errors, made["sign"], space)
         return self._features(spectrum, energy, made, warp, space)
 
@@ -282,13 +296,14 @@ class KaldiFeatures(nn.Module):
     def _windowed(self, frames: torch.Tensor, window: torch.Tensor, space: Workspace) -> torch.Tensor:
         """Frames (N, size) after pre-emphasis, under the window; in a workspace padded for the FFT."""
         out = space.out("windowed", frames.shape[0], self.points)
-        if self.preemphasis_coefficient:  # rounded, and once more when it is subtracted, as in Kaldi
-            before = torch.mul(frames, self.preemphasis_coefficient, out=space.out("before", *frames.shape))
+        if self.preemphasis_coefficient:
+            lost = self.preemphasis_coefficient
             if out is None:
-                frames = torch.cat((frames[:, :1] - before[:, :1], frames[:, 1:] - before[:, :-1]), 1)
+                first, rest = frames[:, :1] * (1 - lost), torch.sub(frames[:, 1:], frames[:, :-1], alpha=lost)
+                frames = torch.cat((first, rest), 1)
             else:
-                torch.sub(frames[:, :1], before[:, :1], out=out[:, :1])
-                torch.sub(frames[:, 1:], before[:, :-1], out=out[:, 1 : self.size])
+                torch.mul(frames[:, :1], 1 - lost, out=out[:, :1])
+                torch.sub(frames[:, 1:], frames[:, :-1], alpha=lost, out=out[:, 1 : self.size])
                 frames = out[:, : self.size]
         if out is None:
             return frames * window

@@ -77,9 +77,10 @@ def lengths_of(
     if lengths.ndim != 1 or lengths.shape[0] != count or lengths.is_floating_point():
         raise ValueError(f"{name} takes lengths ({count},) in whole {unit}, got {tuple(lengths.shape)} {lengths.dtype}")
     if lengths.device.type == "cpu" and not torch.compiler.is_compiling():
-        for place, (length, member) in enumerate(zip(lengths.tolist(), batch, strict=True)):
-            if not 0 <= length <= len(member):
-                raise ValueError(f"{name}: member {place} has {len(member)} {unit}, and its length is {length}")
+        ends = [batch.shape[1]] * count if isinstance(batch, torch.Tensor) else [len(member) for member in batch]
+        for place, (length, end) in enumerate(zip(lengths.tolist(), ends, strict=True)):
+            if not 0 <= length <= end:
+                raise ValueError(f"{name}: member {place} has {end} {unit}, and its length is {length}")
     most = batch.shape[1] if isinstance(batch, torch.Tensor) else max(map(len, batch))
     return lengths.to(device, torch.int64).clamp(0, most)
 

@@ -11,7 +11,7 @@ from datakit.audio.features.fourier import power_of
 from datakit.audio.features.mel import MelOptions, narrow_bands
 from datakit.audio.features.workspace import Workspace
 
-PARTS = 4  # of the filter bank: more are less work in smaller, slower products
+BANDS = 16  # that are multiplied together: a vector register holds as many
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -84,8 +84,8 @@ class MelFeatures(KaldiFeatures):
         if empty.any():
             names = ("num_mel_bins", "low_freq", "frame_length")
             self.refuse(True, f"a bin of the FFT in each band (band {int(empty.float().argmax())} has none)", *names)
-        self.parts = narrow_bands(bank[0], PARTS)
-        return {**super().constants(), "bank": bank[0].repeat_interleave(2, 0)}
+        self.parts = narrow_bands(bank[0], BANDS)
+        return {**super().constants(), "bank": bank[0]}
 
     def mel_energies(
         self,
@@ -97,18 +97,17 @@ class MelFeatures(KaldiFeatures):
         power: bool = True,
     ) -> torch.Tensor:
         """(N, num_mel_bins) of a spectrum (N, 2 bins): energies, or sums of magnitudes."""
-        if power:
-            squares = torch.square(spectrum, out=space.out("squares", *spectrum.shape))
-        else:
-            squares = power_of(spectrum).sqrt().repeat_interleave(2, 1) / 2
+        energies = power_of(spectrum, space)
+        if not power:
+            energies = torch.sqrt(energies, out=energies if space.used else None)
         if warp is not None:
-            banks = self.mel.banks(warp.to(squares.device))[0].repeat_interleave(2, 1).to(squares.dtype)
-            return torch.bmm(squares.unflatten(0, (warp.shape[0], -1)), banks).flatten(0, 1)
-        out = space.out("bands", squares.shape[0], self.num_mel_bins)
+            banks = self.mel.banks(warp.to(energies.device))[0].to(energies.dtype)
+            return torch.bmm(energies.unflatten(0, (warp.shape[0], -1)), banks).flatten(0, 1)
+        out = space.out("bands", energies.shape[0], self.num_mel_bins)
         products = [
             torch.mm(
-                squares[:, 2 * low : 2 * high],
-                made["bank"][2 * low : 2 * high, first:last],
+                energies[:, low:high],
+                made["bank"][low:high, first:last],
                 out=None if out is None else out[:, first:last],
             )
             for low, high, first, last in self.parts
@@ -136,7 +135,7 @@ class Fbank(MelFeatures):
         use_power: sum power in each band, else magnitudes.
         sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`,
             `preemphasis_coefficient`, `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`,
-            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `exact_fft`.
+            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `kaldi_rounding`.
 
     Raises:
         ValueError: for options that are impossible, alone or together, and for waveforms that are none.

@@ -54,7 +54,9 @@ def spectrum_of(
     return torch.addcmul(parts, leaked, sign, out=parts if space.used else None)
 
 
-def power_of(spectrum: torch.Tensor) -> torch.Tensor:
-    """(N, bins) of real and imaginary parts in turn (N, 2 bins)."""
-    squares = spectrum.square()
-    return squares[:, ::2] + squares[:, 1::2]  # a sum over an axis of two takes ten times as long
+def power_of(spectrum: torch.Tensor, space: Workspace) -> torch.Tensor:
+    """(N, bins) of real and imaginary parts in turn (N, 2 bins), which a workspace does not keep."""
+    count, columns = spectrum.shape
+    squares = torch.square(spectrum, out=spectrum if space.used else None)
+    real, imaginary = squares[:, ::2], squares[:, 1::2]  # a sum over an axis of two takes ten times as long
+    return torch.add(real, imaginary, out=space.out("power", count, columns // 2))

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datakit.audio.features.workspace import Workspace
+
 Window: TypeAlias = Literal["hamming", "hanning", "povey", "rectangular", "sine", "blackman"]
 WINDOWS: tuple[Window, ...] = ("hamming", "hanning", "povey", "rectangular", "sine", "blackman")
 Segment: TypeAlias = tuple[int, int, int]
@@ -61,19 +63,51 @@ def reflected(index: torch.Tensor, length: torch.Tensor | int) -> torch.Tensor:
     return torch.minimum(place, 2 * length - 1 - place)
 
 
-def frames_of(waveform: torch.Tensor, size: int, shift: int, snip_edges: bool) -> torch.Tensor:
-    """The frames of one waveform (T,) as a view (frames, size) of it, or of its mirrored copy."""
+def joined(
+    batch: torch.Tensor | list[torch.Tensor], ends: list[int], size: int, shift: int, snip_edges: bool
+) -> tuple[torch.Tensor, NDArray[np.int64]]:
+    """The members of a batch behind each other, (N,), and where the first frame of each begins, (B,).
+
+    With `snip_edges` a batch (B, T) stays as it is, padding and all: no frame begins there.
+    """
+    if snip_edges and isinstance(batch, torch.Tensor):
+        return batch.reshape(-1), batch.shape[1] * np.arange(len(batch))
+    members = [member[:end] for member, end in zip(batch, ends, strict=True)]
+    if not snip_edges:
+        members = [mirrored(member, size, shift) for member in members]
+    begins = np.cumsum([0, *(len(member) for member in members)])[:-1]
+    return torch.cat(members), begins
+
+
+def mirrored(waveform: torch.Tensor, size: int, shift: int) -> torch.Tensor:
+    """What the frames of a waveform (T,) hold without `snip_edges`, from the start of the first on."""
     length = len(waveform)
-    count = frame_count(length, size, shift, snip_edges)
+    first, count = shift // 2 - size // 2, frame_count(length, size, shift, False)
     if count == 0:
-        return waveform.new_zeros(0, size)
-    if snip_edges:
-        return waveform.unfold(0, size, shift)
-    first = shift // 2 - size // 2
+        return waveform
     before = torch.arange(min(first, 0), 0, device=waveform.device)
     behind = torch.arange(length, max(first + (count - 1) * shift + size, length), device=waveform.device)
-    mirrored = [waveform[reflected(place, length)] for place in (before, behind)]
-    return torch.cat((mirrored[0], waveform, mirrored[1]))[max(first, 0) :].unfold(0, size, shift)[:count]
+    edges = [waveform[reflected(place, length)] for place in (before, behind)]
+    return torch.cat((edges[0], waveform, edges[1]))[max(first, 0) :]
+
+
+def starts_and_places(
+    counts: NDArray[np.int64], begins: NDArray[np.int64], order: list[int], shift: int, most: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where each frame begins in what `joined` gave, and its row in the batch (B most, F), member by member in order."""
+    many = counts[order]
+    member = np.repeat(order, many)
+    frame = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    starts, places = begins[member] + frame * shift, member * most + frame
+    return torch.from_numpy(starts).to(device), torch.from_numpy(places).to(device)
+
+
+def cut_out(flat: torch.Tensor, starts: torch.Tensor, size: int, space: Workspace) -> torch.Tensor:
+    """The frames (n, size) of samples (N,) that begin at `starts` (n,)."""
+    if not space.used:
+        return flat[starts[:, None] + torch.arange(size, device=flat.device)]
+    every = flat.as_strided((len(flat) - size + 1, size), (flat.stride(0), flat.stride(0)), flat.storage_offset())
+    return torch.index_select(every, 0, starts, out=space.out("frames", len(starts), size))
 
 
 def frames_of_batch(

@@ -30,7 +30,7 @@ class Plp(CepstralFeatures):
         num_mel_bins: as for `Fbank`; so are `low_freq`, `high_freq`, `vtln_low`, `vtln_high` and `vtln_warp`.
         sample_frequency: as for `Spectrogram`; so are `frame_length`, `frame_shift`, `dither`,
             `preemphasis_coefficient`, `remove_dc_offset`, `window_type`, `blackman_coeff`, `round_to_power_of_two`,
-            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `exact_fft`.
+            `snip_edges`, `raw_energy`, `energy_floor`, `subtract_mean`, `min_duration`, `scale` and `kaldi_rounding`.
 
     Raises:
         ValueError: for options that are impossible, alone or together, and for waveforms that are none.

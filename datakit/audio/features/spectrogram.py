@@ -43,8 +43,9 @@ class Spectrogram(KaldiFeatures):
         min_duration: seconds; shorter waveforms have no frames.
         scale: what samples are multiplied with: 32768 makes values of 16 bits of [-1, 1]. 1 for waveforms that hold
             such values.
-        exact_fft: leave out an error of Kaldi's own FFT, 1e-6 of the bin that mirrors a bin at a quarter of the rate;
-            it is nearer to the truth and further from Kaldi, and faster. float64 never has it.
+        kaldi_rounding: add the error that Kaldi's own FFT makes in float32, 1e-6 of the bin that mirrors a bin at a
+            quarter of the rate: nearer to Kaldi in bins that are silent beside a loud one, further from the truth,
+            and slower. float64 never has it.
         return_raw_fft: give the FFT itself, (B, frames, points): real parts of the first and of the last bin, then real
             and imaginary part of the others in turn.
 
@@ -88,5 +89,5 @@ class Spectrogram(KaldiFeatures):
     ) -> torch.Tensor:
         if self.return_raw_fft:
             return torch.cat((spectrum[:, :1], spectrum[:, -2:-1], spectrum[:, 2:-2]), 1)
-        power = power_of(spectrum).clamp(min=EPSILON).log()
+        power = power_of(spectrum, space).clamp(min=EPSILON).log()
         return power if energy is None else torch.cat((energy[:, None], power[:, 1:]), 1)
