@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from datakit.audio.features import conf
-from datakit.audio.features.batches import as_batch, lengths_of
+from datakit.audio.features.batches import Rows, as_batch, lengths_of
 from datakit.audio.features.fourier import mirror_factors, spectrum_of
 from datakit.audio.features.framing import (
     WINDOWS,
@@ -152,14 +152,16 @@ class KaldiFeatures(nn.Module):
     def _made(self, like: torch.Tensor, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:
         """The constants on the device of a tensor, in its dtype or another; cast once, unless a compiler looks on."""
         key = like.device, dtype or like.dtype
-        if key in self._cast and not torch.compiler.is_compiling():
-            return self._cast[key]
-        with torch.inference_mode(False):
-            named = {name.removeprefix("_"): value for name, value in self._buffers.items() if value is not None}
-            made = {name: value.to(*key) for name, value in named.items()}
-        if not torch.compiler.is_compiling():
-            self._cast[key] = made
-        return made
+        if torch.compiler.is_compiling():
+            return self._cast_to(*key)
+        if key not in self._cast:
+            with torch.inference_mode(False):
+                self._cast[key] = self._cast_to(*key)
+        return self._cast[key]
+
+    def _cast_to(self, device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        named = {name.removeprefix("_"): value for name, value in self._buffers.items() if value is not None}
+        return {name: value.to(device, dtype) for name, value in named.items()}
 
     def _run(
         self,
@@ -234,39 +236,34 @@ class KaldiFeatures(nn.Module):
         order = [member for group in groups for member in group]
         starts, places = starts_and_places(counts.cpu().numpy(), begins, order, self.shift, most, flat.device)
         seeds = _seeds(len(begins), generator) if self.dither else []
-        done, cut = [], 0
-        for group in groups if len(starts) else ():
+        rows = Rows(flat, counts.tolist(), most, self.dimension, places)
+        for group in groups:
             sizes = counts[group].tolist()
-            own = starts[cut : cut + sum(sizes)]
-            done += self._group(flat, own, sizes, factors[group[0]], [seeds[m] for m in group] if seeds else seeds)
-            cut += sum(sizes)
-        shape = len(begins), most, self.dimension
-        if not done:
-            return flat.new_zeros(shape), counts
-        rows = torch.cat(done) if len(done) > 1 else done[0]
-        if len(rows) < len(begins) * most or len(groups) > 1:
-            rows = rows.new_zeros(len(begins) * most, self.dimension).index_copy_(0, places, rows)
-        return rows.reshape(shape), counts
+            self._group(flat, starts, sizes, factors[group[0]], [seeds[m] for m in group] if seeds else seeds, rows)
+        return rows.batch(), counts
 
     def _group(
-        self, flat: torch.Tensor, starts: torch.Tensor, sizes: list[int], factor: float | None, seeds: list[int]
-    ) -> list[torch.Tensor]:
-        """Features of the frames that start at `starts`, `sizes` of each member, all of them warped alike."""
+        self,
+        flat: torch.Tensor,
+        starts: torch.Tensor,
+        sizes: list[int],
+        factor: float | None,
+        seeds: list[int],
+        rows: Rows,
+    ) -> None:
+        """Adds the next frames to `rows`, `sizes` of each member, all of them warped alike."""
         made = self._made(flat)
         warp = None if factor is None else flat.new_tensor([factor], dtype=torch.float64)
         noise = [torch.Generator().manual_seed(seed) for seed in seeds]
         most = CHUNK if flat.device.type == "cpu" else CHUNK_ELSEWHERE
-        space = Workspace(flat, most, used=not (torch.is_grad_enabled() and flat.requires_grad))
-        done, at = [], 0
+        space = Workspace(flat, min(most, sum(sizes)), used=not rows.wants_gradients)
         for chunk in segments(sizes, most):
             count = sum(last - first for _, first, last in chunk)
-            frames = cut_out(flat, starts[at : at + count], self.size, space)
+            frames = cut_out(flat, starts[rows.filled : rows.filled + count], self.size, space)
             if self.dither:
                 drawn = [torch.randn(b - a, self.size, generator=noise[m], dtype=flat.dtype) for m, a, b in chunk]
                 frames = frames + torch.cat(drawn).to(flat.device) * (self.dither / self.scale)
-            done.append(self._compute(frames, made, warp, space))
-            at += count
-        return done
+            rows.add(self._compute(frames, made, warp, space))
 
     def _compute(
         self,
@@ -295,7 +292,7 @@ class KaldiFeatures(nn.Module):
 
     def _windowed(self, frames: torch.Tensor, window: torch.Tensor, space: Workspace) -> torch.Tensor:
         """Frames (N, size) after pre-emphasis, under the window; in a workspace padded for the FFT."""
-        out = space.out("windowed", frames.shape[0], self.points)
+        out = space.out(f"windowed {self.size}", frames.shape[0], self.points)  # what is behind the window stays zero
         if self.preemphasis_coefficient:
             lost = self.preemphasis_coefficient
             if out is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from datakit.errors import CollateError
 
@@ -85,13 +84,6 @@ def lengths_of(
     return lengths.to(device, torch.int64).clamp(0, most)
 
 
-def padded(rows: list[torch.Tensor], most: int) -> torch.Tensor:
-    """(B, most, F) of rows (n, F), with zeros behind their ends."""
-    batch = pad_sequence(rows, batch_first=True)
-    more = most - batch.shape[1]
-    return torch.nn.functional.pad(batch, (0, 0, 0, more)) if more else batch
-
-
 def inside(frames: torch.Tensor, most: int) -> torch.Tensor:
     """(B, most, 1): True where a frame is none of padding."""
     return (torch.arange(most, device=frames.device) < frames[:, None])[..., None]
@@ -109,3 +101,39 @@ def frames_of_features(name: str, features: torch.Tensor, frames: torch.Tensor |
             "features[None] makes a batch of one utterance"
         )
     return lengths_of(name, features, frames, "frames")
+
+
+class Rows:
+    """A batch (B, most, F) that is filled with the rows of its members, any number at a time.
+
+    Args:
+        like: gives dtype and device, and says whether gradients are wanted.
+        counts: frames of each member, (B,).
+        most: frames of the batch; what is not filled is zero.
+        columns: F.
+        places: where each row belongs, counted over all members, in the order in which they are added.
+    """
+
+    def __init__(self, like: torch.Tensor, counts: list[int], most: int, columns: int, places: torch.Tensor) -> None:
+        self.shape, self.places, self.filled = (len(counts), most, columns), places, 0
+        self.wants_gradients = torch.is_grad_enabled() and like.requires_grad
+        self.waiting: list[torch.Tensor] = []
+        self.done = like.new_empty(0 if self.wants_gradients else len(counts) * most, columns)
+        if not self.wants_gradients:
+            for member, filled in zip(self.done.view(self.shape), counts, strict=True):
+                member[filled:].zero_()
+
+    def add(self, rows: torch.Tensor) -> None:
+        """Put the next rows (n, F) where they belong; they may be written over afterwards."""
+        start, self.filled = self.filled, self.filled + len(rows)
+        if self.wants_gradients:
+            self.waiting.append(rows)
+        else:
+            self.done.index_copy_(0, self.places[start : self.filled], rows)
+
+    def batch(self) -> torch.Tensor:
+        """(B, most, F)."""
+        if self.waiting:
+            zeros = self.done.new_zeros(self.shape[0] * self.shape[1], self.shape[2])
+            return zeros.index_copy(0, self.places, torch.cat(self.waiting)).reshape(self.shape)
+        return self.done.reshape(self.shape) if not self.wants_gradients else self.done.new_zeros(self.shape)

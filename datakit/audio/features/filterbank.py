@@ -85,7 +85,8 @@ class MelFeatures(KaldiFeatures):
             names = ("num_mel_bins", "low_freq", "frame_length")
             self.refuse(True, f"a bin of the FFT in each band (band {int(empty.float().argmax())} has none)", *names)
         self.parts = narrow_bands(bank[0], BANDS)
-        return {**super().constants(), "bank": bank[0]}
+        banks = {f"bank{first}": bank[0, low:high, first:last].contiguous() for low, high, first, last in self.parts}
+        return {**super().constants(), **banks}
 
     def mel_energies(
         self,
@@ -105,11 +106,7 @@ class MelFeatures(KaldiFeatures):
             return torch.bmm(energies.unflatten(0, (warp.shape[0], -1)), banks).flatten(0, 1)
         out = space.out("bands", energies.shape[0], self.num_mel_bins)
         products = [
-            torch.mm(
-                energies[:, low:high],
-                made["bank"][low:high, first:last],
-                out=None if out is None else out[:, first:last],
-            )
+            torch.mm(energies[:, low:high], made[f"bank{first}"], out=None if out is None else out[:, first:last])
             for low, high, first, last in self.parts
         ]
         return torch.cat(products, 1) if out is None else out
@@ -170,7 +167,8 @@ class Fbank(MelFeatures):
     ) -> torch.Tensor:
         bands = self.mel_energies(spectrum, made, warp, space, power=self.use_power)
         if self.use_log_fbank:
-            bands = bands.clamp(min=EPSILON).log()
+            out = bands if space.used else None
+            bands = torch.log(torch.clamp(bands, min=EPSILON, out=out), out=out)
         if energy is None:
-            return bands if self.use_log_fbank else bands.clone()  # what is in a workspace does not stay
+            return bands
         return torch.cat((bands, energy[:, None]) if self.htk_compat else (energy[:, None], bands), 1)

@@ -89,5 +89,7 @@ class Spectrogram(KaldiFeatures):
     ) -> torch.Tensor:
         if self.return_raw_fft:
             return torch.cat((spectrum[:, :1], spectrum[:, -2:-1], spectrum[:, 2:-2]), 1)
-        power = power_of(spectrum, space).clamp(min=EPSILON).log()
+        power = power_of(spectrum, space)
+        out = power if space.used else None
+        power = torch.log(torch.clamp(power, min=EPSILON, out=out), out=out)
         return power if energy is None else torch.cat((energy[:, None], power[:, 1:]), 1)
