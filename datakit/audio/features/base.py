@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from datakit.audio.features import conf
-from datakit.audio.features.batches import Rows, as_batch, lengths_of
+from datakit.audio.features.batches import Rows, as_batch, ends_of, lengths_of
 from datakit.audio.features.fourier import mirror_factors, spectrum_of
 from datakit.audio.features.framing import (
     WINDOWS,
@@ -227,20 +227,21 @@ class KaldiFeatures(nn.Module):
         generator: torch.Generator | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The frames of all members behind each other, in chunks, without any padding."""
-        ends = lengths_of(name, batch, lengths)
+        ends = ends_of(name, batch, lengths)
         longest = batch.shape[1] if isinstance(batch, torch.Tensor) else max(map(len, batch))
-        most, counts = frame_count(longest, self.size, self.shift, self.snip_edges), self._counts(ends)
-        flat, begins = joined(batch, ends.tolist(), self.size, self.shift, self.snip_edges)
-        factors = [None] * len(begins) if warp is None else warp.tolist()
+        most = frame_count(longest, self.size, self.shift, self.snip_edges)
+        counts = self._counts(torch.tensor(ends)).tolist()
+        flat, begins = joined(batch, ends, self.size, self.shift, self.snip_edges)
+        factors = [None] * len(ends) if warp is None else warp.tolist()
         groups = [[m for m, value in enumerate(factors) if value == factor] for factor in dict.fromkeys(factors)]
         order = [member for group in groups for member in group]
-        starts, places = starts_and_places(counts.cpu().numpy(), begins, order, self.shift, most, flat.device)
-        seeds = _seeds(len(begins), generator) if self.dither else []
-        rows = Rows(flat, counts.tolist(), most, self.dimension, places)
+        starts, places = starts_and_places(counts, begins, order, self.shift, most, flat.device)
+        seeds = _seeds(len(ends), generator) if self.dither else []
+        rows = Rows(flat, counts, most, self.dimension, places)
         for group in groups:
-            sizes = counts[group].tolist()
-            self._group(flat, starts, sizes, factors[group[0]], [seeds[m] for m in group] if seeds else seeds, rows)
-        return rows.batch(), counts
+            sizes, own = [counts[m] for m in group], [seeds[m] for m in group] if seeds else []
+            self._group(flat, starts, sizes, factors[group[0]], own, rows)
+        return rows.batch(), torch.tensor(counts, device=flat.device)
 
     def _group(
         self,

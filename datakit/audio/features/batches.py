@@ -84,6 +84,13 @@ def lengths_of(
     return lengths.to(device, torch.int64).clamp(0, most)
 
 
+def ends_of(name: str, batch: torch.Tensor | list[torch.Tensor], lengths: torch.Tensor | None) -> list[int]:
+    """How many samples of each member count, (B,), on the CPU; raises as `lengths_of`."""
+    if lengths is not None:
+        return lengths_of(name, batch, lengths).tolist()
+    return [batch.shape[1]] * len(batch) if isinstance(batch, torch.Tensor) else [len(member) for member in batch]
+
+
 def inside(frames: torch.Tensor, most: int) -> torch.Tensor:
     """(B, most, 1): True where a frame is none of padding."""
     return (torch.arange(most, device=frames.device) < frames[:, None])[..., None]

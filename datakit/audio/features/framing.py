@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, TypeVar
 
@@ -65,18 +66,18 @@ def reflected(index: torch.Tensor, length: torch.Tensor | int) -> torch.Tensor:
 
 def joined(
     batch: torch.Tensor | list[torch.Tensor], ends: list[int], size: int, shift: int, snip_edges: bool
-) -> tuple[torch.Tensor, NDArray[np.int64]]:
+) -> tuple[torch.Tensor, list[int]]:
     """The members of a batch behind each other, (N,), and where the first frame of each begins, (B,).
 
     With `snip_edges` a batch (B, T) stays as it is, padding and all: no frame begins there.
     """
     if snip_edges and isinstance(batch, torch.Tensor):
-        return batch.reshape(-1), batch.shape[1] * np.arange(len(batch))
-    members = [member[:end] for member, end in zip(batch, ends, strict=True)]
+        return batch.reshape(-1), [place * batch.shape[1] for place in range(len(batch))]
+    members = [member[:end] if end < len(member) else member for member, end in zip(batch, ends, strict=True)]
     if not snip_edges:
         members = [mirrored(member, size, shift) for member in members]
-    begins = np.cumsum([0, *(len(member) for member in members)])[:-1]
-    return torch.cat(members), begins
+    begins = [0, *itertools.accumulate(map(len, members))]
+    return torch.cat(members), begins[: len(members)]
 
 
 def mirrored(waveform: torch.Tensor, size: int, shift: int) -> torch.Tensor:
@@ -92,14 +93,14 @@ def mirrored(waveform: torch.Tensor, size: int, shift: int) -> torch.Tensor:
 
 
 def starts_and_places(
-    counts: NDArray[np.int64], begins: NDArray[np.int64], order: list[int], shift: int, most: int, device: torch.device
+    counts: list[int], begins: list[int], order: list[int], shift: int, most: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Where each frame begins in what `joined` gave, and its row in the batch (B most, F), member by member in order."""
-    many = counts[order]
-    member = np.repeat(order, many)
-    frame = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-    starts, places = begins[member] + frame * shift, member * most + frame
-    return torch.from_numpy(starts).to(device), torch.from_numpy(places).to(device)
+    starts = [np.arange(begins[m], begins[m] + counts[m] * shift, shift) for m in order]
+    places = [np.arange(m * most, m * most + counts[m]) for m in order]
+    joint = (np.concatenate(pieces) for pieces in (starts, places))
+    first, second = (torch.from_numpy(pieces).to(device) for pieces in joint)
+    return first, second
 
 
 def cut_out(flat: torch.Tensor, starts: torch.Tensor, size: int, space: Workspace) -> torch.Tensor:
