@@ -228,7 +228,7 @@ class KaldiFeatures(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The frames of all members behind each other, in chunks, without any padding."""
         ends = ends_of(name, batch, lengths)
-        longest = batch.shape[1] if isinstance(batch, torch.Tensor) else max(map(len, batch))
+        longest = batch.shape[1] if isinstance(batch, torch.Tensor) else max(member.shape[0] for member in batch)
         most = frame_count(longest, self.size, self.shift, self.snip_edges)
         counts = self._counts(torch.tensor(ends)).tolist()
         flat, begins = joined(batch, ends, self.size, self.shift, self.snip_edges)

@@ -38,8 +38,10 @@ def as_batch(
 
 
 def _mono(name: str, place: int, waveform: torch.Tensor) -> torch.Tensor:
-    if waveform.ndim == 1 or (waveform.ndim == 2 and len(waveform) == 1):
-        return waveform.reshape(-1)
+    if waveform.ndim == 1:
+        return waveform
+    if waveform.ndim == 2 and waveform.shape[0] == 1:
+        return waveform[0]
     raise ValueError(
         f"{name} takes a list of waveforms (T,) or (1, T), and number {place} is {tuple(waveform.shape)}; choose a "
         "channel, waveform[0]"
@@ -47,12 +49,14 @@ def _mono(name: str, place: int, waveform: torch.Tensor) -> torch.Tensor:
 
 
 def _floating(name: str, waveform: torch.Tensor) -> torch.Tensor:
+    if waveform.dtype in (torch.float32, torch.float64):
+        return waveform
     if not waveform.is_floating_point():
         raise TypeError(
             f"{name} takes floating-point samples in [-1, 1], got {waveform.dtype}; waveform.float() with scale=1.0 "
             "takes 16-bit values as they are"
         )
-    return waveform if waveform.dtype in (torch.float32, torch.float64) else waveform.float()
+    return waveform.float()
 
 
 def lengths_of(
@@ -76,7 +80,7 @@ def lengths_of(
     if lengths.ndim != 1 or lengths.shape[0] != count or lengths.is_floating_point():
         raise ValueError(f"{name} takes lengths ({count},) in whole {unit}, got {tuple(lengths.shape)} {lengths.dtype}")
     if lengths.device.type == "cpu" and not torch.compiler.is_compiling():
-        ends = [batch.shape[1]] * count if isinstance(batch, torch.Tensor) else [len(member) for member in batch]
+        ends = [batch.shape[1]] * count if isinstance(batch, torch.Tensor) else [member.shape[0] for member in batch]
         for place, (length, end) in enumerate(zip(lengths.tolist(), ends, strict=True)):
             if not 0 <= length <= end:
                 raise ValueError(f"{name}: member {place} has {end} {unit}, and its length is {length}")
@@ -88,7 +92,7 @@ def ends_of(name: str, batch: torch.Tensor | list[torch.Tensor], lengths: torch.
     """How many samples of each member count, (B,), on the CPU; raises as `lengths_of`."""
     if lengths is not None:
         return lengths_of(name, batch, lengths).tolist()
-    return [batch.shape[1]] * len(batch) if isinstance(batch, torch.Tensor) else [len(member) for member in batch]
+    return [batch.shape[1]] * len(batch) if isinstance(batch, torch.Tensor) else [member.shape[0] for member in batch]
 
 
 def inside(frames: torch.Tensor, most: int) -> torch.Tensor:
@@ -127,8 +131,10 @@ class Rows:
         self.waiting: list[torch.Tensor] = []
         self.done = like.new_empty(0 if self.wants_gradients else len(counts) * most, columns)
         if not self.wants_gradients:
-            for member, filled in zip(self.done.view(self.shape), counts, strict=True):
-                member[filled:].zero_()
+            done = self.done.view(self.shape)
+            rest = done.numpy() if done.device.type == "cpu" else done  # NumPy is quick to cut
+            for member, filled in enumerate(counts):
+                rest[member, filled:] = 0
 
     def add(self, rows: torch.Tensor) -> None:
         """Put the next rows (n, F) where they belong; they may be written over afterwards."""

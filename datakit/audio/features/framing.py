@@ -73,10 +73,10 @@ def joined(
     """
     if snip_edges and isinstance(batch, torch.Tensor):
         return batch.reshape(-1), [place * batch.shape[1] for place in range(len(batch))]
-    members = [member[:end] if end < len(member) else member for member, end in zip(batch, ends, strict=True)]
+    members = [member if end == member.shape[0] else member[:end] for member, end in zip(batch, ends, strict=True)]
     if not snip_edges:
         members = [mirrored(member, size, shift) for member in members]
-    begins = [0, *itertools.accumulate(map(len, members))]
+    begins = [0, *itertools.accumulate(member.shape[0] for member in members)]
     return torch.cat(members), begins[: len(members)]
 
 
