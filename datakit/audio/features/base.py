@@ -294,14 +294,13 @@ class KaldiFeatures(nn.Module):
     def _windowed(self, frames: torch.Tensor, window: torch.Tensor, space: Workspace) -> torch.Tensor:
         """Frames (N, size) after pre-emphasis, under the window; in a workspace padded for the FFT."""
         out = space.out(f"windowed {self.size}", frames.shape[0], self.points)  # what is behind the window stays zero
-        if self.preemphasis_coefficient:
-            lost = self.preemphasis_coefficient
+        if self.preemphasis_coefficient:  # rounded, and once more when it is subtracted, as in Kaldi
+            before = torch.mul(frames, self.preemphasis_coefficient, out=space.out("before", *frames.shape))
             if out is None:
-                first, rest = frames[:, :1] * (1 - lost), torch.sub(frames[:, 1:], frames[:, :-1], alpha=lost)
-                frames = torch.cat((first, rest), 1)
+                frames = torch.cat((frames[:, :1] - before[:, :1], frames[:, 1:] - before[:, :-1]), 1)
             else:
-                torch.mul(frames[:, :1], 1 - lost, out=out[:, :1])
-                torch.sub(frames[:, 1:], frames[:, :-1], alpha=lost, out=out[:, 1 : self.size])
+                torch.sub(frames[:, :1], before[:, :1], out=out[:, :1])
+                torch.sub(frames[:, 1:], before[:, :-1], out=out[:, 1 : self.size])
                 frames = out[:, : self.size]
         if out is None:
             return frames * window
