@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from datakit.audio.features import Fbank, Mfcc, Plp, Spectrogram
 
 MODULES = {"spectrogram": Spectrogram, "fbank": Fbank, "mfcc": Mfcc, "plp": Plp}
 
-# What torchaudio or kaldi-native-fbank reach at the maximum, the 99th percentile and the median.
-BARS = {
-    "test.txt": (Fbank(dither=0.0), (0.018, 0.0031, 3e-5)),
-    "test-40.txt": (Fbank(dither=0.0, num_mel_bins=40), (0.029, 0.0045, 5e-5)),
-    "test-mfcc.txt": (Mfcc(dither=0.0), (0.07, 0.034, 1e-3)),
-    "test-spectrogram.txt": (Spectrogram(dither=0.0), (1.05, 0.024, 4e-4)),
+# Each file of Kaldi's, and what the issue asks for at the maximum, the 99th percentile and the median: what torchaudio
+# and kaldi-native-fbank reach, rounded.
+REFERENCES = {
+    "test.txt": ("fbank", {}, (0.018, 0.0031, 3e-5)),
+    "test-40.txt": ("fbank", {"num_mel_bins": 40}, (0.029, 0.0045, 5e-5)),
+    "test-mfcc.txt": ("mfcc", {}, (0.07, 0.034, 1e-3)),
+    "test-spectrogram.txt": ("spectrogram", {}, (1.05, 0.024, 4e-4)),
 }
 
 FRAME = [
@@ -68,54 +70,95 @@ def speech(shared):
     return ((waveform + noise / 300) * 32767).round()[0] / 32768
 
 
-@pytest.mark.parametrize("name", BARS)
-def test_no_further_from_kaldi_than_its_peers(shared, name):
+def reference(shared, name):
+    """The waveform (1, T) and what Kaldi printed of it, (frames, F)."""
     waveform, _ = audio.load(shared / "kaldi" / "reference" / "test.wav")
-    module, bars = BARS[name]
-    features, frames = module(waveform)
     text = (shared / "kaldi" / "reference" / name).read_text()
-    kaldi = np.array(text.split("[")[1].replace("]", "").split(), float).reshape(features.shape[1:])
-    assert frames.tolist() == [118]
-    apart = np.abs(features[0].double().numpy() - kaldi)
-    found = apart.max(), np.quantile(apart, 0.99), np.median(apart)
-    assert all(mine <= bar for mine, bar in zip(found, bars, strict=True)), found
+    rows = text.split("[")[1].replace("]", "").strip().splitlines()
+    return waveform, np.array([row.split() for row in rows], float)
 
 
-def test_kaldis_own_error_is_in_float32_and_can_be_left_out(shared):
-    """It is what Kaldi's silent bins hold: without it they are twice as far away."""
-    waveform, _ = audio.load(shared / "kaldi" / "reference" / "test.wav")
-    text = (shared / "kaldi" / "reference" / "test-mfcc.txt").read_text()
-    kaldi = torch.tensor([float(word) for word in text.split("[")[1].replace("]", "").split()]).reshape(118, 13)
-    apart = [
-        (Mfcc(dither=0.0, exact_fft=exact)(waveform)[0][0] - kaldi).abs().quantile(0.99).item()
-        for exact in (False, True)
-    ]
-    assert apart[1] > 1.5 * apart[0], apart
+def apart(one, two):
+    """How far two are apart at the maximum, the 99th percentile and the median."""
+    distance = np.abs(np.asarray(one, np.float64) - np.asarray(two, np.float64))
+    return np.array([distance.max(), np.quantile(distance, 0.99), np.median(distance)])
+
+
+@pytest.mark.parametrize("other", ["torchaudio", "kaldi-native-fbank"])
+@pytest.mark.parametrize("name", REFERENCES)
+def test_no_further_from_kaldi_than_its_peers(shared, name, other):
+    """The peer is measured here, on the same file, strictly but for what float32 leaves to chance.
+
+    Kaldi is further from the exact values than any of these: an error of its FFT is most of what is measured (see
+    `test_with_kaldis_own_error`). A peer that is r away from the exact values is between d - r and d + r away from
+    Kaldi's, where the exact ones are d away: where in there is the luck of its roundings. So r is the slack.
+    """
+    kind, options, _ = REFERENCES[name]
+    if (kind, other) == ("spectrogram", "kaldi-native-fbank"):
+        pytest.skip("it has no spectrogram")
+    waveform, kaldi = reference(shared, name)
+    peers = torchaudio_of(kind, waveform[0], options) if other == "torchaudio" else native(kind, waveform[0], options)
+    exact = getattr(truth, kind)(waveform[0].double().numpy() * 32768, **options)
+    features, frames = MODULES[kind](dither=0.0, **options)(waveform)
+    assert frames.tolist() == [len(kaldi)]
+    mine, bar, slack = apart(features[0], kaldi), apart(peers, kaldi), apart(peers, exact)
+    assert (mine <= bar + slack).all(), (mine, bar, slack)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_with_kaldis_own_error(shared, name):
+    """Nearer than the figures of the issue, each as it stands there; at the maximum half as far as without it."""
+    kind, options, bars = REFERENCES[name]
+    waveform, kaldi = reference(shared, name)
+    found, plain = (
+        apart(MODULES[kind](dither=0.0, kaldi_rounding=rounding, **options)(waveform)[0][0], kaldi)
+        for rounding in (True, False)
+    )
+    assert (found <= bars).all(), found
+    assert found[0] < 0.7 * plain[0]
+
+
+def loud_enough(speech, expected, options):
+    """Where a power (frames, bins) is far enough above what float32 rounds for a relative error of 1e-4.
+
+    An FFT of N points in float32 errs by eps log2 N |x| in each bin of a frame x, since each of its log2 N stages
+    rounds all values once, and the errors spread evenly over the bins. Before it, mean, pre-emphasis and window round
+    each sample of the frame, r before pre-emphasis, four times by eps / 2: 2 eps |r|. An error of e in a bin X is one
+    of 2 e / |X| in its power: |X| >= 2 e / 1e-4.
+    """
+    o = {**truth.FRAME, **options, "raw_energy": True, "energy_floor": 0.0}
+    pairs = list(truth.frames(speech.double().numpy() * 32768, o))
+    raw = np.array([math.exp(energy / 2) for _, energy in pairs])
+    windowed = np.array([np.linalg.norm(x) for x, _ in pairs])
+    error = truth.EPS * (math.log2(len(pairs[0][0])) * windowed + 2 * raw)
+    loud = np.exp(expected / 2) >= (2 * error / 1e-4)[:, None]
+    loud[:, 0] = True  # the energy of the frame
+    return loud
 
 
 @pytest.mark.parametrize(("kind", "options"), GRID, ids=IDS)
 def test_every_option_as_in_float64(speech, kind, options):
-    """float64: to rounding. float32 with an exact FFT: power within 1e-4, where it is not silent beside the rest."""
+    """float64: to rounding. float32: power within 1e-4, for a single bin where float32 can hold it."""
     expected = getattr(truth, kind)(speech.double().numpy() * 32768, **options)
     options = {"dither": 0.0, **options}
     found, frames = MODULES[kind](**options)(speech.double())
     assert found.shape == expected.shape
     assert len(found) == frames
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-7, atol=1e-7)
-    single, _ = MODULES[kind](exact_fft=True, **options)(speech)
+    single, _ = MODULES[kind](**options)(speech)
     assert single.dtype == torch.float32
     if kind in ("mfcc", "plp"):
-        scale = 10 * options.get("cepstral_scale", 1.0)
-        np.testing.assert_allclose(single.numpy(), expected, atol=1e-4 * scale)
+        np.testing.assert_allclose(single.numpy(), expected, atol=1e-3 * options.get("cepstral_scale", 1.0))
     elif options.get("use_log_fbank", True):
-        loud = 1e-5 if kind == "spectrogram" else 0.0  # of the loudest bin: what is 50 dB below it is rounding
-        power, truth_power = np.exp(single.double().numpy()), np.exp(expected)
-        assert (np.abs(power - truth_power) <= 1e-4 * np.maximum(truth_power, loud * truth_power.max(1)[:, None])).all()
+        power, exact = np.exp(single.double().numpy()), np.exp(expected)
+        loud = loud_enough(speech, expected, options) if kind == "spectrogram" else np.full(power.shape, True)
+        assert loud.mean() > 0.6
+        np.testing.assert_allclose(power[loud], exact[loud], rtol=1e-4)
     else:
         np.testing.assert_allclose(single.numpy(), expected, rtol=1e-4)
 
 
-def peer(kind, waveform, options):
+def native(kind, waveform, options):
     """What kaldi-native-fbank computes."""
     knf = pytest.importorskip("kaldi_native_fbank")
     made = {"fbank": knf.FbankOptions, "mfcc": knf.MfccOptions}[kind]()
@@ -144,7 +187,7 @@ NATIVE = [(kind, options) for kind, options in GRID if kind in ("fbank", "mfcc")
 @pytest.mark.parametrize(("kind", "options"), NATIVE, ids=str)
 def test_every_option_as_in_kaldi_native_fbank(speech, kind, options):
     """Both in float32: 1e-3 in the logarithm is what rounding leaves in speech with noise; cepstra sum 23 of these."""
-    expected = peer(kind, speech, options)
+    expected = native(kind, speech, options)
     found, _ = MODULES[kind](dither=0.0, **options)(speech)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3 if kind == "fbank" else 1e-2, rtol=2e-4)
@@ -157,15 +200,19 @@ TORCHAUDIO = [
 ] + [("fbank", {"vtln_warp": 0.9}), ("mfcc", {"vtln_warp": 1.1, "vtln_low": 110.0})]
 
 
-@pytest.mark.parametrize(("kind", "options"), TORCHAUDIO, ids=str)
-def test_every_option_as_in_torchaudio(speech, kind, options):
-    """Its floor of the energy and use of it have other defaults than Kaldi's: they are said."""
+def torchaudio_of(kind, waveform, options):
+    """What torchaudio computes. Its floor of the energy and use of it have other defaults than Kaldi's: they are said."""
     from torchaudio.compliance import kaldi
 
     said = {"energy_floor": 0.0, **({"use_energy": True} if kind == "mfcc" else {}), **options}
-    expected = getattr(kaldi, kind)(speech[None] * 32768, dither=0.0, **said)
+    return getattr(kaldi, kind)(waveform[None] * 32768, dither=0.0, **said).numpy()
+
+
+@pytest.mark.parametrize(("kind", "options"), TORCHAUDIO, ids=str)
+def test_every_option_as_in_torchaudio(speech, kind, options):
+    expected = torchaudio_of(kind, speech, options)
     found, _ = MODULES[kind](dither=0.0, **options)(speech)
-    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-3 if kind != "mfcc" else 1e-2, rtol=2e-4)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-3 if kind != "mfcc" else 1e-2, rtol=2e-4)
 
 
 @pytest.mark.slow
