@@ -6,6 +6,7 @@ from datakit.audio.features.filterbank import Fbank
 from datakit.audio.features.normalization import Cmvn, SlidingCmvn, cmvn_stats
 from datakit.audio.features.prediction import Plp
 from datakit.audio.features.resampling import resample_waveform
+from datakit.audio.features.samples import OnSample
 from datakit.audio.features.spectrogram import Spectrogram
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Deltas",
     "Fbank",
     "Mfcc",
+    "OnSample",
     "Plp",
     "SlidingCmvn",
     "Spectrogram",

@@ -95,7 +95,7 @@ def mirrored(waveform: torch.Tensor, size: int, shift: int) -> torch.Tensor:
 def starts_and_places(
     counts: list[int], begins: list[int], order: list[int], shift: int, most: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each frame begins in what `joined` gave, and its row in the batch (B most, F), member by member in order."""
+    """Where each frame begins in what `joined` gave, and its row in the batch (B most, F), member by member."""
     starts = [np.arange(begins[m], begins[m] + counts[m] * shift, shift) for m in order]
     places = [np.arange(m * most, m * most + counts[m]) for m in order]
     joint = (np.concatenate(pieces) for pieces in (starts, places))

@@ -13,6 +13,7 @@ from datakit.audio.features import (
     Deltas,
     Fbank,
     Mfcc,
+    OnSample,
     Plp,
     SlidingCmvn,
     Spectrogram,
@@ -21,6 +22,7 @@ from datakit.audio.features import (
     resample_waveform,
 )
 from datakit.errors import CollateError, CorruptDataError, MissingDataError, UnknownNameError
+from datakit.targets import TargetError, parse_transform
 
 KINDS = [Spectrogram, Fbank, Mfcc, Plp]
 
@@ -191,6 +193,40 @@ def test_a_model_with_features_moves_saves_and_loads():
         assert torch.equal(copied(waves)[0], expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(fbank(waves)[0], expected)
+
+
+def test_features_of_a_sample():
+    waveform = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0)) / 8
+    sample = {"waveform": waveform, "sample_rate": 8000, "label": 3}
+    fbank = Fbank(sample_frequency=8000.0, dither=0.0)
+    out = OnSample(fbank, Cmvn())(sample)
+    assert list(out) == ["sample_rate", "label", "features"]
+    assert torch.equal(out["features"], Cmvn()(*fbank(waveform))[0][0])
+    assert "waveform" in OnSample(fbank, keep=True)(sample)
+    noisy = OnSample(Fbank(sample_frequency=8000.0))
+    drawn = [noisy(sample, np.random.default_rng(seed))["features"] for seed in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert (OnSample(fbank).is_deterministic, noisy.is_deterministic) == (True, False)
+    assert OnSample(Fbank(dither=0.0)) == OnSample(Fbank(dither=0.0)) != OnSample(Fbank())
+    assert pickle.loads(pickle.dumps(noisy)) == noisy
+    with pytest.raises(ValueError, match=r"sample_frequency=16000 Hz, and the sample's sample_rate is 8000"):
+        OnSample(Fbank())(sample)
+    with pytest.raises(ValueError, match=r"a waveform \(1, T\), got \(2, 4000\); Mono\(\)"):
+        noisy({**sample, "waveform": waveform.expand(2, -1)})
+    with pytest.raises(ValueError, match="length=4000 would no longer hold"):
+        noisy({**sample, "length": 4000})
+    with pytest.raises(TypeError, match="OnSample takes Spectrogram, Fbank, Mfcc or Plp, got Cmvn"):
+        OnSample(Cmvn())
+
+
+def test_features_are_typed_as_transforms_are():
+    assert parse_transform("Fbank(num_mel_bins=80, dither=0.0)") == OnSample(Fbank(num_mel_bins=80, dither=0.0))
+    assert parse_transform("Mfcc") == OnSample(Mfcc())
+    with pytest.raises(TargetError, match="no argument 'mel_bins'; did you mean"):
+        parse_transform("Fbank(mel_bins=80)")
+    with pytest.raises(TargetError, match="num_mel_bins=2"):
+        parse_transform("Plp(num_mel_bins=2)")
 
 
 def test_what_is_no_batch_is_refused():

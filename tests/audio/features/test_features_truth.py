@@ -201,7 +201,7 @@ TORCHAUDIO = [
 
 
 def torchaudio_of(kind, waveform, options):
-    """What torchaudio computes. Its floor of the energy and use of it have other defaults than Kaldi's: they are said."""
+    """What torchaudio computes, told the defaults of Kaldi where its own are others: the energy, and its floor."""
     from torchaudio.compliance import kaldi
 
     said = {"energy_floor": 0.0, **({"use_energy": True} if kind == "mfcc" else {}), **options}
