@@ -220,6 +220,10 @@ def test_every_option_as_in_torchaudio(speech, kind, options):
 def test_pairs_of_options_as_in_float64(speech, kind):
     for one, two in itertools.combinations([*FRAME, *OWN[kind]], 2):
         options = {**one, **two}
+        if "vtln_warp" in options and options.keys() & {"low_freq", "high_freq"}:
+            with pytest.raises(ValueError, match="vtln_low < vtln_high"):
+                MODULES[kind](**options)
+            continue
         expected = getattr(truth, kind)(speech[:3000].double().numpy() * 32768, **options)
         found, _ = MODULES[kind](dither=0.0, **options)(speech[:3000].double())
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-7, atol=1e-7, err_msg=str(options))
