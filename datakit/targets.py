@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import DataLoader, IterableDataset
 
-from datakit import catalog, transforms
+from datakit import audio, catalog, transforms
 from datakit.chain import Compose, Transform
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _FORMS = "a catalog name (see `datakit list`), a folder of images or sounds, or package.module:object"
 _NOT_TYPED = {"Compose", "Random"}
 _LOOKED_AT = 10_000  # files of a folder
+_FEATURES = ("Cmvn", "Deltas", "Fbank", "Mfcc", "Plp", "SlidingCmvn", "Splice")  # its Spectrogram has the name of a transform
 
 
 class TargetError(DatakitError, ValueError):
@@ -277,6 +278,8 @@ def chain_of(typed: Sequence[str], module_object: str | None = None) -> Compose 
 def parse_transform(text: str) -> Transform:
     """A transform of `datakit.transforms` from text such as `RandomCrop(224, pad=True)`. Nothing is evaluated.
 
+    `Fbank`, `Mfcc`, `Plp`, and `Cmvn` and the others after them, are those of `datakit.audio.features`, `OnSample`.
+
     Args:
         text: a name, with literal arguments where it needs any; a public constant such as `FACE68_PAIRS` counts as one.
 
@@ -285,17 +288,18 @@ def parse_transform(text: str) -> Transform:
     """
     name, positional, keywords = _parsed(text)
     known = [public for public in transforms.__all__ if isinstance(getattr(transforms, public), type)]
-    known = [public for public in known if public not in _NOT_TYPED]
+    known = [public for public in known if public not in _NOT_TYPED] + list(_FEATURES)
     if name not in known:
         raise TargetError(f"transform {text!r}: unknown name {name!r}; {suggest(name, known)}")
-    cls = getattr(transforms, name)
+    cls = getattr(audio.features if name in _FEATURES else transforms, name)
     signature = inspect.signature(cls)
     if unknown := [keyword for keyword in keywords if keyword not in signature.parameters]:
         hint = suggest(unknown[0], signature.parameters)
         raise TargetError(f"transform {text!r}: no argument {unknown[0]!r}; {hint}")
     try:
         signature.bind(*positional, **keywords)
-        return cls(*positional, **keywords)  # type: ignore[no-any-return]
+        made = cls(*positional, **keywords)
+        return audio.features.OnSample(made) if name in _FEATURES else made
     except (TypeError, ValueError) as error:
         usage = str(signature).removesuffix(" -> None").replace("'", "")
         raise TargetError(f"transform {text!r}: {error}; it is {name}{usage}") from error

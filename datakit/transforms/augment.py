@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from datakit.cores import one_thread
 from datakit.foreign import seeded
 from datakit.sample import Sample
 from datakit.transforms.base import Random, check_probability
@@ -22,7 +23,6 @@ from datakit.transforms.sound import (
     drawn,
     functional,
     module,
-    one_thread,
     rate_of,
     replaced,
     waveform_of,

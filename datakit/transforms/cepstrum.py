@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from datakit.cores import one_thread
 from datakit.sample import Sample
 from datakit.transforms.base import Shown
-from datakit.transforms.sound import check_whole, one_thread, replaced
+from datakit.transforms.sound import check_whole, replaced
 from datakit.transforms.spectrogram import MelSpectrogram, rate_of_bands
 
 _MEL = MelSpectrogram()

@@ -7,14 +7,14 @@ in a worker, which has one thread. So everything here runs on one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
+from datakit.cores import one_thread
 from datakit.sample import Sample
 
 Range: TypeAlias = float | tuple[float, float]
@@ -22,19 +22,6 @@ Range: TypeAlias = float | tuple[float, float]
 
 LARGEST_KERNEL = 2**24
 """Numbers in a kernel of resampling: 64 MiB. Rates without a common divisor need one as large as their product."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread for a while, so that the last bits do not depend on how many there are."""
-    threads = torch.get_num_threads()
-    if threads > 1:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if threads > 1:
-            torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=64)

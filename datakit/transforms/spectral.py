@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from datakit.cores import one_thread
 from datakit.foreign import seeded
 from datakit.sample import Sample
 from datakit.transforms.base import Random, Shown
@@ -19,7 +20,6 @@ from datakit.transforms.sound import (
     check_whole,
     drawn,
     module,
-    one_thread,
     replaced,
     run,
     spectrogram_of,
