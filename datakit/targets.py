@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 _FORMS = "a catalog name (see `datakit list`), a folder of images or sounds, or package.module:object"
 _NOT_TYPED = {"Compose", "Random"}
 _LOOKED_AT = 10_000  # files of a folder
-_FEATURES = ("Cmvn", "Deltas", "Fbank", "Mfcc", "Plp", "SlidingCmvn", "Splice")  # its Spectrogram has the name of a transform
+_FEATURES = (
+    "Cmvn",
+    "Deltas",
+    "Fbank",
+    "Mfcc",
+    "Plp",
+    "SlidingCmvn",
+    "Splice",
+)  # its Spectrogram has the name of a transform
 
 
 class TargetError(DatakitError, ValueError):

@@ -6,7 +6,7 @@ clocks in them. `recommend` reads the measurements, and `compare` sets them agai
 
 from datakit.bench.advice import Advice, recommend
 from datakit.bench.compare import Change, Comparison, compare, read_run, write_run
-from datakit.bench.loaders import Make, default_workers, remade
+from datakit.bench.loaders import Features, Make, default_workers, remade
 from datakit.bench.results import Configuration, Fed, Machine, Measurement, Profile, Run, Stage
 from datakit.bench.stages import profile
 from datakit.bench.sweep import measure
@@ -17,6 +17,7 @@ __all__ = [
     "Change",
     "Comparison",
     "Configuration",
+    "Features",
     "Fed",
     "Machine",
     "Make",

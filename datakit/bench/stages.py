@@ -68,7 +68,7 @@ def profile(
 
 
 def _clocked(
-    loader: DataLoader[Any], batches: int | None, work: Work | None, features: Features | None
+    loader: DataLoader[Any], batches: int | None, work: Work | None = None, features: Features | None = None
 ) -> tuple[TimedPass, dict[str, float]]:
     """A pass, and the seconds of each stage in all of it."""
     loader = clocks.with_clocks(loader)

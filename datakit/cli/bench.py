@@ -16,7 +16,7 @@ from datakit.cli.options import FILE, counts, json_option, numbers, open_, targe
 from datakit.cli.output import check_place, print_json, progress
 
 if TYPE_CHECKING:
-    from datakit.bench import Advice, Run
+    from datakit.bench import Advice, Features, Run
     from datakit.targets import Target
 
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
@@ -75,6 +75,14 @@ def duration(text: str) -> float:
 @click.option("--batches", type=click.IntRange(1), metavar="N", help="Length of a pass; by default the whole epoch.")
 @click.option("--step", type=duration, metavar="TIME", help="What a model waits whose step takes that long, say 12ms.")
 @click.option("--stages/--no-stages", default=True, help="Measure where the time goes, in passes of their own.")
+@click.option(
+    "--features",
+    metavar="FEATURES",
+    help='Compute these, such as "Fbank(num_mel_bins=80)", in the workers, and beside that per batch on --device.',
+)
+@click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME", help="Of --features per batch, such as cuda."
+)
 @click.option("--compare", "earlier", type=FILE, help="Compare with this file, which an earlier run with --json gave.")
 @click.option("--plot", type=FILE, help="Draw it to this .png, .svg or .pdf.")
 @json_option
@@ -88,10 +96,12 @@ def bench(earlier: Path | None, plot: Path | None, as_json: bool, stages: bool, 
     A pass is a plain loop over the loader, timed from its start, workers included, to its end. All combinations of
     --workers, --batch-size and --start-method take turns, and a first round is not counted. With --step there are
     passes in which the loop sleeps after each batch: a sleeping step stands for a GPU at work, while the CPU is free.
+    With --features each combination comes twice: Kaldi's features of sounds in the workers, and per batch in the loop.
 
     \b
       datakit bench faces --root data -t "Rescale(256)" -t "RandomCrop(224)" -t ToTensor --workers 0,1,2
       datakit bench data/pets -t "RandomResizedCrop(224)" -t ToTensor --batch-size 16,32 --step 12ms
+      datakit bench spoken-digits --root data --features "Fbank(sample_frequency=8000, num_mel_bins=40)" --device cuda
       datakit bench mycode.train:loader --plot bench.png
       datakit bench mycode.train:loader --json > before.json
       datakit bench mycode.train:loader --compare before.json
@@ -132,6 +142,18 @@ def _target(options: dict[str, Any]) -> Target:
     return target
 
 
+def _features(target: Target, text: str | None, device: str) -> Features | None:
+    """The features to compute in two places; None where none were asked for."""
+    if text is None:
+        return None
+    from datakit.bench.features import on_device
+    from datakit.targets import TargetError, parse_transform
+
+    if target.dataset is None or target.loader is not None:
+        raise TargetError(f"{target.name} is a loader and brings its own chain; --features goes with a dataset")
+    return on_device(target.dataset, parse_transform(text), device)
+
+
 def _run(
     target: Target, options: dict[str, Any], stages: bool, show: Callable[[str, int, int], None]
 ) -> tuple[Run, Advice]:
@@ -139,6 +161,7 @@ def _run(
     from datakit.inspection.look import chain_names
 
     what = {"repeats": options["repeats"], "batches": options["batches"], "seed": options["seed"] or 0}
+    what["features"] = _features(target, options["features"], options["device"])
     measurements = measure(
         target.source,
         workers=options["workers"],
@@ -155,8 +178,8 @@ def _run(
             target.name,
             dataset=repr(target.dataset if target.dataset is not None else target.loader),
             chain=tuple(chain_names(target.dataset)),
-            repeats=what["repeats"],
-            seed=what["seed"],
+            repeats=options["repeats"],
+            seed=options["seed"] or 0,
             machine=Machine.this(),
             measurements=tuple(measurements),
             profile=found,

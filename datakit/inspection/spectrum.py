@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from datakit.audio import features
+from datakit.audio.features import OnSample
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
 from datakit.transforms import (
@@ -91,6 +93,8 @@ def share_of(hertz: float, spectrum: Spectrum, highest: float) -> float:
 
 
 def _after(step: Any, before: Spectrum) -> Spectrum:
+    if isinstance(step, OnSample):
+        return _kaldi(step, before)
     if isinstance(step, MFCC):
         return replace(_frames(step.mel), bins="coefficient", values="value")
     if isinstance(step, MelSpectrogram):
@@ -104,6 +108,23 @@ def _after(step: Any, before: Spectrum) -> Spectrum:
     if isinstance(step, ComputeDeltas):
         return replace(before, bins="bin" if step.append else before.bins, values="value")
     return before
+
+
+def _kaldi(step: OnSample, before: Spectrum) -> Spectrum:
+    """Of Kaldi's features; what follows them changes the values, and deltas and splicing the rows too."""
+    module, spectrum = step.module, before
+    if module is not None:
+        first = module.size / 2 if module.snip_edges else module.shift / 2
+        spectrum = Spectrum("coefficient", "value", module.shift, first)
+        if isinstance(module, features.Spectrogram):
+            spectrum = replace(spectrum, bins="Hz", values="log")
+        elif isinstance(module, features.Fbank):
+            rows: Bins = "bin" if module.use_energy else "mel"
+            values: Values = "log" if module.use_log_fbank else "value"
+            spectrum = replace(spectrum, bins=rows, values=values, low=module.mel.low, high=module.mel.high)
+    if any(isinstance(after, features.Deltas | features.Splice) for after in step.after):
+        spectrum = replace(spectrum, bins="bin")
+    return replace(spectrum, values="value") if step.after else spectrum
 
 
 def _frames(step: Stft) -> Spectrum:

@@ -50,8 +50,8 @@ def levels_of(sound: Sound, spectrum: Spectrum) -> Levels:
         with np.errstate(invalid="ignore"):
             values = factor * np.log10(np.maximum(values, least))
         unit, note = "dB", f"{kind}, shown in dB"
-    elif kind == "dB":
-        unit = "dB"
+    elif kind in ("dB", "log"):
+        unit = kind
     heard = values[..., : sound.valid or None]
     finite = heard[np.isfinite(heard)]
     least, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

@@ -216,8 +216,14 @@ def test_features_of_a_sample():
         noisy({**sample, "waveform": waveform.expand(2, -1)})
     with pytest.raises(ValueError, match="length=4000 would no longer hold"):
         noisy({**sample, "length": 4000})
-    with pytest.raises(TypeError, match="OnSample takes Spectrogram, Fbank, Mfcc or Plp, got Cmvn"):
-        OnSample(Cmvn())
+    with pytest.raises(
+        TypeError, match="OnSample takes Spectrogram, Fbank, Mfcc or Plp, or what follows them, .* got 3"
+    ):
+        OnSample(3)
+    alone = OnSample(Cmvn())(OnSample(fbank)(sample))
+    assert torch.equal(alone["features"], OnSample(fbank, Cmvn())(sample)["features"])
+    with pytest.raises(ValueError, match=r"OnSample\(Cmvn\(\)\) needs features \(frames, F\), got NoneType"):
+        OnSample(Cmvn())(sample)
 
 
 def test_features_are_typed_as_transforms_are():
