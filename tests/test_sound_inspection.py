@@ -7,7 +7,8 @@ import torch
 from sounds import noise
 
 from datakit import Concat, Loader, Mapped, Subset, collate
-from datakit.audio import AudioFiles, SpokenDigits, save
+from datakit.audio import AudioFiles, SpokenDigits, features, save
+from datakit.audio.features import Cmvn, Deltas, Fbank, Mfcc, OnSample
 from datakit.errors import DatakitError
 from datakit.inspection.batch import padding_of, split
 from datakit.inspection.look import look
@@ -51,10 +52,10 @@ def seen_in(samples, *steps, **options):
 
 def test_the_sounds_of_a_sample_in_the_order_in_which_they_are_made():
     chain = Compose([MelSpectrogram(n_fft=200, n_mels=20, keep=True), Features(keep=True)])
-    wave, mel, features = sounds_in(chain(sample(channels=1)))
-    assert [one.key for one in (wave, mel, features)] == ["waveform", "spectrogram", "features"]
-    assert [one.values.shape for one in (wave, mel, features)] == [(1, 800), (1, 20, 9), (1, 20, 9)]
-    np.testing.assert_array_equal(features.values, mel.values)
+    wave, mel, turned = sounds_in(chain(sample(channels=1)))
+    assert [one.key for one in (wave, mel, turned)] == ["waveform", "spectrogram", "features"]
+    assert [one.values.shape for one in (wave, mel, turned)] == [(1, 800), (1, 20, 9), (1, 20, 9)]
+    np.testing.assert_array_equal(turned.values, mel.values)
     assert (wave.rate, wave.valid, wave.seconds) == (RATE, 800, 0.1)
     assert (mel.valid, mel.seconds) == (9, None)
     assert sound_in(chain(sample())).key == "features"
@@ -305,3 +306,15 @@ def test_lengths_of_parts_of_datasets():
     np.testing.assert_array_equal(Concat([part, digits]).durations()[:3], part.durations())
     with pytest.raises(DatakitError, match=r"Mapped\(list\): 1 records has no lengths\(\)"):
         Subset(Mapped([sample()]), [0]).lengths()
+
+
+def test_the_axes_of_kaldis_features():
+    fbank = Fbank(sample_frequency=8000.0, low_freq=50.0, high_freq=-500.0, num_mel_bins=20, dither=0.0)
+    assert after(OnSample(fbank)) == Spectrum("mel", "log", 80, 100.0, 50.0, 3500.0)
+    assert after(OnSample(fbank), OnSample(Cmvn())) == Spectrum("mel", "value", 80, 100.0, 50.0, 3500.0)
+    centred = Spectrum("coefficient", "value", 80, 40.0)
+    assert after(OnSample(Mfcc(sample_frequency=8000.0, snip_edges=False, dither=0.0))) == centred
+    power = features.Spectrogram(sample_frequency=8000.0, dither=0.0)
+    assert after(OnSample(power)) == Spectrum("Hz", "log", 80, 100.0)
+    assert after(OnSample(power, Deltas())).bins == "bin"
+    assert after(OnSample(Fbank(sample_frequency=8000.0, use_energy=True, dither=0.0))).bins == "bin"
