@@ -15,16 +15,13 @@ import torch
 from datakit.sample import SEQUENCES, Sample
 from datakit.sounds import one_thread, rate_of, replaced, tensor_of
 
-_REAL, _COMPLEX = torch.float32, torch.complex64
-
-_TAKES: dict[str, tuple[str, str, tuple[torch.dtype, ...]]] = {
-    "waveform": ("waveform", "(C, T)", (_REAL,)),
-    "codes": ("codes", "(C, T)", (torch.int64,)),
-    "real": ("spectrogram", "(C, F, T)", (_REAL,)),
-    "complex": ("spectrogram", "(C, F, T)", (_COMPLEX,)),
-    "spectrogram": ("spectrogram", "(C, F, T)", (_REAL, _COMPLEX)),
+_TAKES: dict[str, tuple[str, str, torch.dtype]] = {
+    "waveform": ("waveform", "(C, T)", torch.float32),
+    "codes": ("codes", "(C, T)", torch.int64),
+    "real": ("spectrogram", "(C, F, T)", torch.float32),
+    "complex": ("spectrogram", "(C, F, T)", torch.complex64),
 }
-"""What a transform may take: the key of the sample, the shape, the dtypes."""
+"""What a transform may take: the key of the sample, the shape, the dtype."""
 
 _KNOWN: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("Deemphasis", "Fade", "PitchShift", "Preemphasis"), ("waveform", "waveform")),
@@ -32,8 +29,7 @@ _KNOWN: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("LFCC", "MFCC", "MelSpectrogram", "Spectrogram"), ("waveform", "spectrogram")),
     "SpectralCentroid": ("waveform", "spectrogram"),
     **dict.fromkeys(("AmplitudeToDB", "ComputeDeltas", "InverseMelScale", "MelScale"), ("real", "spectrogram")),
-    **dict.fromkeys(("SlidingWindowCmn", "SpecAugment"), ("real", "spectrogram")),
-    **dict.fromkeys(("FrequencyMasking", "TimeMasking"), ("spectrogram", "spectrogram")),
+    **dict.fromkeys(("FrequencyMasking", "SlidingWindowCmn", "SpecAugment", "TimeMasking"), ("real", "spectrogram")),
     "TimeStretch": ("complex", "spectrogram"),
     "GriffinLim": ("real", "waveform"),
     "InverseSpectrogram": ("complex", "waveform"),
@@ -107,9 +103,9 @@ def _through(transform: Callable[..., Any], name: str, sample: Sample) -> Sample
     if name not in _KNOWN:
         raise TypeError(f"{who} {_REFUSED.get(name, f'is not known to datakit; {_WRAP}')}")
     takes, gives = _KNOWN[name]
-    key, shape, dtypes = _TAKES[takes]
+    key, shape, dtype = _TAKES[takes]
     hint = {"real": "one with power=2.0", "complex": "one with power=None"}.get(takes, "")
-    values = tensor_of(sample, key, who, shape, dtypes, hint and f"put {hint} before it")
+    values = tensor_of(sample, key, who, shape, (dtype,), hint and f"put {hint} before it")
     _check_rate(transform, who, sample)
     with one_thread(), torch.set_grad_enabled(values.requires_grad):  # PitchShift's kernel is a parameter
         new = transform(values)
