@@ -107,7 +107,8 @@ def _through(transform: Callable[..., Any], name: str, sample: Sample) -> Sample
     hint = {"real": "one with power=2.0", "complex": "one with power=None"}.get(takes, "")
     values = tensor_of(sample, key, who, shape, (dtype,), hint and f"put {hint} before it")
     _check_rate(transform, who, sample)
-    with one_thread(), torch.set_grad_enabled(values.requires_grad):  # PitchShift's kernel is a parameter
+    is_traced = values.requires_grad and torch.is_grad_enabled()  # not for the kernel of PitchShift, a parameter
+    with one_thread(), torch.set_grad_enabled(is_traced):
         new = transform(values)
     if name in ("Speed", "SpeedPerturbation"):
         new = new[0]  # besides it, lengths, which were not given
@@ -125,9 +126,11 @@ def _check_rate(transform: Any, who: str, sample: Sample) -> None:
         if built is not None:
             rate = rate_of(sample, who)
             if built != rate:
+                new = getattr(transform, "new_freq", None)
+                other = f"Resample({built if new is None else new}) of datakit.transforms"
                 raise ValueError(
-                    f"{who} was built for {key}={built}, the sample has {rate} Hz; build it for {rate} Hz, or put "
-                    f"Resample({built}) of datakit.transforms before it"
+                    f"{who} was built for {key}={built}, the sample has {rate} Hz; build it for {rate} Hz, or "
+                    + (f"put {other} before it" if new is None else f"take {other}, which asks the sample")
                 )
             return
 

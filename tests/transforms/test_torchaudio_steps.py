@@ -117,6 +117,7 @@ def test_another_rate_is_refused_by_what_was_built_for_one(name):
         return
     text = message(build(), given)
     assert f"torchaudio's {name} was built for {has_rate.pop()}=8000, the sample has 11025 Hz" in text
+    assert ("take Resample(5000) of" if name == "Resample" else "put Resample(8000) of") in text
     assert "needs 'sample_rate', a whole number of Hz above 0, got None" in message(
         build(), {key: value for key, value in given.items() if key != "sample_rate"}
     )
