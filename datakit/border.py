@@ -1,7 +1,8 @@
-"""torchvision's transforms on sample dicts."""
+"""torchvision's and torchaudio's transforms on sample dicts."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from datakit.foreign import States, global_states, put_back
 from datakit.pixels import to_array
 from datakit.sample import SPATIAL, Sample, per_object, picked
+from datakit.sound_border import hint_for, on_sound
 
 _COLOUR_ONLY = {
     *("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "Normalize", "LinearTransformation"),
@@ -27,14 +29,25 @@ def at_border(transform: Callable[[Any], Any]) -> Callable[[Any], Any]:
     torchvision's v2 transforms get the image, points, boxes and masks as tv_tensors and give them back as they came (an
     image that is still `uint8` as an (H, W, C) array); objects that they drop are dropped from every per-object key.
     Note that torchvision flips points to W - 1 - x, datakit to W - x. Transforms of torchvision's first version see the
-    image alone, so those that move pixels are refused on samples that have points, boxes or masks. Anything else gets
-    the dict itself.
+    image alone, so those that move pixels are refused on samples that have points, boxes or masks. torchaudio's get the
+    waveform or spectrogram, see `datakit.sound_border.on_sound`. Anything else gets the dict itself.
     """
     if _is_v2(transform):
         return lambda sample: _through_v2(transform, sample) if _has_image(sample) else transform(sample)
     if type(transform).__module__.startswith("torchvision.transforms."):
         return lambda sample: _through_v1(transform, sample) if _has_image(sample) else transform(sample)
-    return transform
+    return on_sound(transform) or functools.partial(_hinted, transform)
+
+
+def _hinted(transform: Callable[[Any], Any], sample: Any) -> Any:
+    """What a transform makes of the sample; where it is torch's and wants a tensor, the error says so."""
+    try:
+        return transform(sample)
+    except (AttributeError, TypeError) as error:
+        hint = hint_for(transform, sample, error)
+        if hint is None:
+            raise
+        raise TypeError(f"{str(error).splitlines()[0]}; {hint}") from error
 
 
 def _is_v2(transform: object) -> bool:

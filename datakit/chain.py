@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -115,7 +116,7 @@ def _has_rng(function: Transform) -> bool:
 def name_of(transform: Transform) -> str:
     """How a step is called in messages, pictures and tables: a function by its name, an object by its `repr`."""
     name = getattr(transform, "__qualname__", None)
-    text = str(name) if name else repr(transform)
+    text = str(name) if name else re.sub(r"\s*\n\s*", " ", repr(transform))
     if text.startswith("<") and " at 0x" in text:
         text = f"{type(transform).__module__}.{type(transform).__qualname__}"
     return text if len(text) <= 120 else text[:117] + "..."

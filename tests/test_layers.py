@@ -9,9 +9,9 @@ import datakit
 
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
-    {"errors", "sample", "pixels", "probe", "cores", "phrasing"},
+    {"errors", "sample", "pixels", "probe", "cores", "phrasing", "sounds"},
     {"columns", "files", "tables", "sampling", "buckets", "foreign"},
-    {"border"},
+    {"border", "sound_border"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},

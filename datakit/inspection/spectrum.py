@@ -11,6 +11,7 @@ from datakit.audio import features
 from datakit.audio.features import OnSample
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
+from datakit.sound_border import sequence, torchaudio_name
 from datakit.transforms import (
     MFCC,
     AmplitudeToDB,
@@ -19,7 +20,6 @@ from datakit.transforms import (
     MelSpectrogram,
     Spectrogram,
 )
-from datakit.transforms.frames import Stft
 
 Bins: TypeAlias = Literal["Hz", "mel", "coefficient", "bin"]
 Values: TypeAlias = Literal["power", "magnitude", "dB", "log", "value"]
@@ -95,12 +95,17 @@ def share_of(hertz: float, spectrum: Spectrum, highest: float) -> float:
 def _after(step: Any, before: Spectrum) -> Spectrum:
     if isinstance(step, OnSample):
         return _kaldi(step, before)
+    name = torchaudio_name(step)
+    if name is not None:
+        return _after_torchaudio(name, step, before)
+    for member in sequence(step) or ():
+        before = _after(member, before)
     if isinstance(step, MFCC):
-        return replace(_frames(step.mel), bins="coefficient", values="value")
+        return replace(_frames(step.mel, step.mel.hop), bins="coefficient", values="value")
     if isinstance(step, MelSpectrogram):
-        return replace(_frames(step), bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
+        return replace(_frames(step, step.hop), bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
     if isinstance(step, Spectrogram):
-        return _frames(step)
+        return _frames(step, step.hop)
     if isinstance(step, MelScale):
         return replace(before, bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
     if isinstance(step, AmplitudeToDB):
@@ -127,10 +132,34 @@ def _kaldi(step: OnSample, before: Spectrum) -> Spectrum:
     return replace(spectrum, values="value") if step.after else spectrum
 
 
-def _frames(step: Stft) -> Spectrum:
+def _after_torchaudio(name: str, step: Any, before: Spectrum) -> Spectrum:
+    """The same for torchaudio's transform of this name."""
+    match name:
+        case "Spectrogram":
+            return replace(_frames(step, step.hop_length), bins="Hz" if step.onesided else "bin")
+        case "MelSpectrogram":
+            return _after(step.mel_scale, _after(step.spectrogram, before))
+        case "MFCC" | "LFCC":
+            frames = _after(step.MelSpectrogram if name == "MFCC" else step.Spectrogram, before)
+            return replace(frames, bins="coefficient", values="value", low=0.0, high=None)
+        case "SpectralCentroid":
+            return Spectrum(hop=step.hop_length, first=-step.pad)
+        case "MelScale":
+            return replace(before, bins="mel", low=step.f_min, high=step.f_max, mel_scale=step.mel_scale)
+        case "InverseMelScale":
+            return replace(before, bins="Hz", low=0.0, high=None)
+        case "AmplitudeToDB":
+            return replace(before, values="dB")
+        case "ComputeDeltas" | "SlidingWindowCmn":
+            return replace(before, values="value")
+    return before
+
+
+def _frames(step: Any, hop: int) -> Spectrum:
+    """Of a short-time transform of datakit's or torchaudio's."""
     values: dict[float | None, Values] = {2.0: "power", 1.0: "magnitude", None: "magnitude"}
     first = -step.pad + (0.0 if step.center else step.n_fft / 2)
-    return Spectrum("Hz", values.get(step.power, "value"), step.hop, first)
+    return Spectrum("Hz", values.get(step.power, "value"), hop, first)
 
 
 def _mel(hertz: float, scale: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -20,6 +21,7 @@ from datakit.transforms.sound import (
     as_range,
     check_among,
     check_kernel,
+    check_range,
     drawn,
     functional,
     module,
@@ -52,6 +54,11 @@ class SpeedPerturb(Random):
     factors: tuple[float, ...] = (0.9, 1.0, 1.1)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.factors, Iterable):
+            raise TypeError(
+                f"SpeedPerturb needs a tuple of factors, such as ({self.factors!r},) or (0.9, 1.0, 1.1), "
+                f"got {self.factors!r}"
+            )
         object.__setattr__(self, "factors", tuple(self.factors))
         if not self.factors or not all(math.isfinite(factor) and factor > 0 for factor in self.factors):
             raise ValueError(f"SpeedPerturb needs factors above 0, got {self.factors}")
@@ -96,7 +103,7 @@ class PitchShift(Random):
     n_fft: int = 512
 
     def __post_init__(self) -> None:
-        low, high = as_range("PitchShift", "number of semitones", self.steps)
+        low, high = check_range(self, "steps", "number of semitones")
         check_probability("PitchShift", self.p)
         if max(abs(low), abs(high)) > 24:
             raise ValueError(f"PitchShift needs steps within two octaves, 24 semitones, got steps={self.steps!r}")

@@ -10,6 +10,7 @@ import torch
 
 from datakit.cores import one_thread
 from datakit.sample import Sample
+from datakit.sounds import check_is_sample
 from datakit.transforms.base import Shown
 from datakit.transforms.sound import check_whole, replaced
 from datakit.transforms.spectrogram import MelSpectrogram, rate_of_bands
@@ -51,6 +52,7 @@ class MFCC(Shown):
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with coefficients as its `spectrogram`."""
+        check_is_sample(sample, self, "waveform")
         waveform = self.mel.long_enough(sample)
         rate = rate_of_bands(self.mel, sample)
         with one_thread():

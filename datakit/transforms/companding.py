@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from datakit.sample import Sample
+from datakit.sounds import check_is_sample
 from datakit.transforms.base import Shown
 from datakit.transforms.sound import check_whole, functional, replaced, waveform_of
 
@@ -77,6 +78,7 @@ class MuLawDecoding(Shown):
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with `waveform`."""
+        check_is_sample(sample, self, "codes")
         codes = sample.get("codes")
         if not isinstance(codes, torch.Tensor) or codes.dtype != torch.int64 or codes.ndim != 2 or 0 in codes.shape:
             found = f"{codes.dtype} {tuple(codes.shape)}" if isinstance(codes, torch.Tensor) else type(codes).__name__

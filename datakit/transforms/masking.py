@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from datakit.sample import Sample
+from datakit.sounds import check_is_sample
 from datakit.transforms.base import Random, check_probability
 from datakit.transforms.sound import check_whole, spectrogram_of
 
@@ -117,6 +118,7 @@ class TimeMasking(_Masking):
 
 
 def _target(sample: Sample, who: object) -> tuple[str, torch.Tensor]:
+    check_is_sample(sample, who, "spectrogram")
     if "spectrogram" in sample or "features" not in sample:
         return "spectrogram", spectrogram_of(sample, who)
     features = sample["features"]

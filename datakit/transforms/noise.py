@@ -13,7 +13,7 @@ from datakit.chain import same
 from datakit.foreign import seeded
 from datakit.sample import Sample
 from datakit.transforms.base import Random, check_probability
-from datakit.transforms.sound import Range, as_range, drawn, functional, replaced, waveform_of
+from datakit.transforms.sound import Range, as_range, check_range, drawn, functional, replaced, waveform_of
 
 
 class Sounds(tuple[Any, ...]):
@@ -109,7 +109,7 @@ class AddNoise(_WithSounds):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        as_range("AddNoise", "number of dB as snr", self.snr)
+        check_range(self, "snr", "number of dB as snr")
         check_probability("AddNoise", self.p)
         if isinstance(self.noise, str):
             if self.noise not in ("white", "pink"):

@@ -1,7 +1,6 @@
-"""What the transforms of sound share: checked values of a sample, torchaudio's modules built once, one thread.
+"""What the transforms of sound share: torchaudio's modules built once, on one thread; checked arguments.
 
-On several threads torch adds numbers up in another order: a cepstrum then has other last bits in the main process than
-in a worker, which has one thread. So everything here runs on one.
+The values of a sample are checked in `datakit.sounds`, whose names are here too.
 """
 
 from __future__ import annotations
@@ -15,7 +14,12 @@ import numpy as np
 import torch
 
 from datakit.cores import one_thread
-from datakit.sample import Sample
+from datakit.sounds import rate_of, replaced, spectrogram_of, waveform_of
+
+__all__ = [
+    "Range", "as_range", "check_among", "check_kernel", "check_positive", "check_range", "check_whole", "drawn",
+    "functional", "module", "one_thread", "rate_of", "replaced", "run", "spectrogram_of", "waveform_of",
+]  # fmt: skip
 
 Range: TypeAlias = float | tuple[float, float]
 """A number, or (low, high) to draw evenly between."""
@@ -48,85 +52,30 @@ def functional(name: str, values: torch.Tensor, /, *arguments: Any, **parameters
     return result
 
 
-def waveform_of(sample: Sample, who: object) -> torch.Tensor:
-    """The waveform (C, T) of a sample, with a channel and a step at least.
-
-    Raises:
-        ValueError: where there is none, or of another shape or dtype.
-        TypeError: where it is no tensor.
-    """
-    return _tensor(sample, "waveform", who, "(C, T)", (torch.float32,))
-
-
-def spectrogram_of(sample: Sample, who: object, *, is_complex: bool = False) -> torch.Tensor:
-    """The spectrogram (C, F, T) of a sample; raises as `waveform_of`, and for a complex one unless it is asked for."""
-    dtype = torch.complex64 if is_complex else torch.float32
-    hint = "Spectrogram(power=None) makes a complex one" if is_complex else "Spectrogram(power=2.0) makes a real one"
-    return _tensor(sample, "spectrogram", who, "(C, F, T)", (dtype,), hint)
-
-
-def _tensor(
-    sample: Sample, key: str, who: object, shape: str, dtypes: tuple[torch.dtype, ...], hint: str = ""
-) -> torch.Tensor:
-    if key not in sample:
-        raise ValueError(f"{who} needs {key!r} {shape}; the sample has {', '.join(map(str, sample)) or 'no keys'}")
-    value = sample[key]
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{who} needs a tensor {shape} as {key!r}, got {type(value).__name__}; ToTensor() makes one")
-    if value.ndim != shape.count(",") + 1 or 0 in value.shape:
-        raise ValueError(f"{who} needs {key!r} of shape {shape}, none of them 0, got {tuple(value.shape)}")
-    if value.dtype not in dtypes:
-        raise ValueError(
-            f"{who} needs {key!r} of {dtypes[0]}, got {value.dtype} {tuple(value.shape)}"
-            + (f"; {hint}" if hint else "")
-        )
-    return value
-
-
-def rate_of(sample: Sample, who: object) -> int:
-    """The sampling rate of a sample, Hz.
-
-    Raises:
-        ValueError: where there is none, or it is not a whole number above 0.
-    """
-    rate = sample.get("sample_rate")
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate <= 0:
-        raise ValueError(f"{who} needs 'sample_rate', a whole number of Hz above 0, got {rate!r}")
-    return int(rate)
-
-
-def replaced(sample: Sample, old: str, new: str, value: torch.Tensor, *, keep: bool = False) -> Sample:
-    """The sample with `value` as `new` in the place of `old`, which stays before it where it is to be kept.
-
-    Raises:
-        ValueError: where the time axis changes although the sample says how many of its steps are valid.
-    """
-    steps, was = value.shape[-1], sample[old].shape[-1]
-    if "length" in sample and steps != was:
-        raise ValueError(
-            f"the sample has length={sample['length']!r} of {was} steps of {old!r}, which would no longer hold for the "
-            f"{steps} steps of {new!r}; pad after this transform, as collate.pad does, or drop 'length' before it"
-        )
-    out: Sample = {}
-    for key, kept in sample.items():
-        if key != old or (keep and new != old):
-            out[key] = kept
-        if key == old:
-            out[new] = value
-    out[new] = value
-    return out
-
-
 def as_range(name: str, what: str, value: Range) -> tuple[float, float]:
     """(low, high) of a number or a pair.
 
     Raises:
         ValueError: unless both are finite and in this order.
     """
-    low, high = value if isinstance(value, tuple) else (value, value)
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    is_pair = len(pair) == 2 and all(isinstance(end, int | float | np.number) for end in pair)
+    low, high = pair if is_pair else (math.nan, math.nan)
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ValueError(f"{name} needs a finite {what}, or (low, high) with low <= high, got {value!r}")
     return float(low), float(high)
+
+
+def check_range(transform: Any, field: str, what: str) -> tuple[float, float]:
+    """(low, high) of a field of a frozen dataclass; raises as `as_range`. A list becomes the tuple that it stands for.
+
+    So the transform prints, compares and hashes as one that was given the tuple.
+    """
+    value = getattr(transform, field)
+    bounds = as_range(type(transform).__name__, what, value)
+    if isinstance(value, list):
+        object.__setattr__(transform, field, tuple(value))
+    return bounds
 
 
 def drawn(rng: np.random.Generator, bounds: tuple[float, float]) -> float:

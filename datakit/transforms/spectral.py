@@ -17,6 +17,7 @@ from datakit.transforms.sound import (
     as_range,
     check_among,
     check_positive,
+    check_range,
     check_whole,
     drawn,
     module,
@@ -91,7 +92,7 @@ class TimeStretch(Random):
     hop_length: int | None = None
 
     def __post_init__(self) -> None:
-        low, _ = as_range("TimeStretch", "rate", self.rate)
+        low, _ = check_range(self, "rate", "rate")
         if low <= 0:
             raise ValueError(f"TimeStretch needs rates above 0, got rate={self.rate!r}")
         check_whole("TimeStretch", hop_length=self.hop_length)

@@ -18,6 +18,7 @@ from datakit.transforms.sound import (
     as_range,
     check_among,
     check_kernel,
+    check_range,
     check_whole,
     drawn,
     functional,
@@ -187,7 +188,7 @@ class Gain(Random):
     db: Range
 
     def __post_init__(self) -> None:
-        as_range("Gain", "number of dB", self.db)
+        check_range(self, "db", "number of dB")
 
     def draw(self, sample: Sample, rng: np.random.Generator) -> float:
         """A gain, dB."""
