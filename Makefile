@@ -40,6 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/measuring.py
 	$(BIN)/python benchmarks/arrays.py
 	$(BIN)/python benchmarks/buckets.py
+	$(BIN)/python benchmarks/features.py
 
 # hours: all references on real data, honest and sabotaged
 references: $(STAMP)

@@ -1,6 +1,6 @@
 """Datasets of sound, and reading and writing sound files."""
 
-from datakit.audio import kaldi
+from datakit.audio import features, kaldi
 from datakit.audio.common_voice import CommonVoice
 from datakit.audio.folder import AudioFiles, AudioFolder
 from datakit.audio.io import AudioInfo, info, load
@@ -21,6 +21,7 @@ __all__ = [
     "LibriSpeech",
     "SpokenDigits",
     "YesNo",
+    "features",
     "info",
     "kaldi",
     "load",
