@@ -70,7 +70,9 @@ class Convolutions(nn.Module):
         self.strides = tuple(strides)
 
     def forward(self, features: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N', channels[-1]) and counts (B,), of features (B, N, channels[0]) and theirs."""
+        """(B, N', channels[-1]) and counts (B,), of features (B, N, channels[0]) and theirs; N' is 1 at least."""
+        if not features.shape[1]:  # all are shorter than a window
+            features = nn.functional.pad(features, (0, 0, 0, 1))
         for layer, stride in zip(self.layers, self.strides, strict=True):
             features = layer(features.transpose(1, 2)).relu().transpose(1, 2)
             frames = (frames + stride - 1) // stride

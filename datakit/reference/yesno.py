@@ -103,12 +103,13 @@ class YesNoByCtc(Reference):
         pairs = self.heard()
         wrong = [(text_of(said), text_of(heard)) for said, heard in pairs if said != heard]
         lines = [f"{len(pairs) - len(wrong)} of {len(pairs)} held-out recordings are right, word for word"]
-        return [*lines, *(f"said {said:<32}heard {heard or 'nothing'}" for said, heard in wrong)]
+        return [*lines, *(f"said {said:<32}heard {heard}" for said, heard in wrong)]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Features of held-out recordings, with the words that were heard."""
         pairs = self.heard()[:SHOWN]
-        images = [picture(self.model.mel, self.test.records[place]["waveform"], 270) for place in range(len(pairs))]
+        mel = LogMel(self.test.records[0]["sample_rate"])
+        images = [picture(mel, self.test.records[place]["waveform"], 270) for place in range(len(pairs))]
         truths, answers = ([text_of(pair[side]) for pair in pairs] for side in (0, 1))
         return {"predictions.png": guesses(images, truths, answers)}
 
@@ -174,8 +175,8 @@ def word_errors(said: Sequence[int], heard: Sequence[int]) -> int:
 
 
 def text_of(words: Sequence[int]) -> str:
-    """The words by their names, with blanks between them."""
-    return " ".join(YesNo.classes[word] for word in words)
+    """The words by their names, with blanks between them; "nothing" for none."""
+    return " ".join(YesNo.classes[word] for word in words) or "nothing"
 
 
 class LengthsIgnored(YesNoByCtc):
