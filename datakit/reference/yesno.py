@@ -149,7 +149,7 @@ def words_of(chances: torch.Tensor, frames: torch.Tensor) -> list[list[int]]:
     Examples:
         >>> import torch
         >>> from datakit.reference.yesno import words_of
-        >>> best = torch.eye(3)[[[0, 2, 2, 0, 2, 1, 1]]]
+        >>> best = torch.eye(3)[[0, 2, 2, 0, 2, 1, 1]][None]
         >>> words_of(best, torch.tensor([7])), words_of(best, torch.tensor([4]))
         ([[1, 1, 0]], [[1]])
     """
