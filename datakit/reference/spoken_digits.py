@@ -34,7 +34,7 @@ class DigitsByCnn(Reference):
 
     name = "spoken-digits"
     source = "https://github.com/Jakobovski/free-spoken-digit-dataset"
-    epochs, synthetic_epochs = 10, 5
+    epochs, synthetic_epochs = 10, 4
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
 
     def build(self) -> None:
