@@ -12,6 +12,7 @@ from torch.nn import functional
 from datakit.audio import SpokenDigits
 from datakit.dataset import Dataset
 from datakit.derived import Concat
+from datakit.loader import Loader
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
 from datakit.reference.guesses import confusions, guesses, spread
@@ -77,14 +78,17 @@ class DigitsByCnn(Reference):
         return {"loss": loss.item()}
 
     def evaluate(self) -> dict[str, float]:
-        """The share of the test recordings that are told right, and how many are told otherwise alone."""
+        """The share of the test recordings that are told right."""
         labels, answers = self.answers(self.test)
-        _, alone = self.answers(self.test_on(self.test.records, 1))
-        right = (labels == answers).double().mean().item()
-        return {"accuracy": right, "told otherwise alone": (answers != alone).sum().item()}
+        return {"accuracy": (labels == answers).double().mean().item()}
+
+    def told_otherwise(self) -> int:
+        """How many of the test recordings are taken for another digit alone than in a batch."""
+        together, alone = (self.answers(test)[1] for test in (self.test, self.test_on(self.test.records, 1)))
+        return int((together != alone).sum())
 
     @torch.inference_mode()
-    def answers(self, test: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def answers(self, test: Loader) -> tuple[torch.Tensor, torch.Tensor]:
         """The digits (N,) of the test recordings, and what the net takes them for."""
         self.model.eval()
         labels, answers = [], []
@@ -96,10 +100,9 @@ class DigitsByCnn(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """95 %, in whatever batches, on recordings that the net has not heard."""
-        accuracy, otherwise = history.last("accuracy"), history.last("told otherwise alone")
         return [
-            Check("accuracy on takes 0 to 4", accuracy, 0.95, unit="%", key="accuracy"),
-            Check("test recordings told otherwise alone", otherwise, 0, "low", key="told otherwise alone"),
+            Check("accuracy on takes 0 to 4", history.last("accuracy"), 0.95, unit="%", key="accuracy"),
+            Check("test recordings told otherwise alone", self.told_otherwise(), 0, "low"),
             no_leak(self.leaked, "recordings"),
         ]
 
