@@ -27,6 +27,8 @@ ROOTS = {
     "hymenoptera": "hymenoptera_data",
     "mnist-stn": "",
     "penn-fudan": "nuclei",
+    "spoken-digits": "digits",
+    "yesno": "words",
 }
 WIDEST = 1100  # pixels of a picture in the documents
 SEEDS = {"hymenoptera": (0, 1, 2)}  # of the honest run: its bar is near
@@ -41,6 +43,8 @@ def unpack(shared):
         ("hymenoptera_data.zip", "."),
         ("nuclei-in-pennfudan-layout.zip", "nuclei"),
         ("cifar10-subset/cifar-10-python.tar.gz", "cifar10"),
+        ("free-spoken-digit-dataset.zip", "digits"),
+        ("waves_yesno.tar.gz", "words"),
     ):
         place, mark = DATA / folder, DATA / f".{Path(archive).name}.unpacked"
         if mark.exists():

@@ -125,7 +125,7 @@ def _help(reference: type[Reference]) -> str:
     first = {name: (bug.__doc__ or "").strip().splitlines()[0] for name, bug in sorted(reference.bugs().items())}
     bugs = [f"  {name}: {line}" for name, line in first.items()]
     listed = "\n".join(["\b", "Sabotages:", *bugs]) if bugs else ""
-    return f"{text.strip()}\n\n{listed}\n\nTutorial: {reference.source}"
+    return f"{text.strip()}\n\n{listed}\n\nSource: {reference.source}"
 
 
 def _train(name: str, **options: Any) -> None:

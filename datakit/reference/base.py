@@ -51,7 +51,7 @@ class Reference:
 
     Attributes:
         name: in the catalog of references.
-        source: the tutorial.
+        source: the tutorial, or where the data are from.
         epochs: of a run on real data.
         synthetic_epochs: of a run on the synthetic copy.
         options: what a user may choose.

@@ -19,7 +19,9 @@ BUILT_IN = {
     "hymenoptera": ("datakit.reference.hymenoptera:Hymenoptera", "Ants and bees, by ResNet-18."),
     "mnist-stn": ("datakit.reference.mnist_stn:MnistStn", "Digits, by a spatial transformer."),
     "penn-fudan": ("datakit.reference.penn_fudan:PennFudanDetector", "Instances, by detectors of torchvision."),
+    "spoken-digits": ("datakit.reference.spoken_digits:DigitsByCnn", "Spoken digits, by log-mel features and a CNN."),
     "style-transfer": ("datakit.reference.style_transfer:StyleTransfer", "One picture in the style of another."),
+    "yesno": ("datakit.reference.yesno:YesNoByCtc", "Yes and no, word after word, by CTC."),
 }
 """Where each reference is, and what it is in a line."""
 

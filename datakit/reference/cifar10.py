@@ -12,7 +12,7 @@ from torch.nn import functional
 from datakit.dataset import Dataset
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check
-from datakit.reference.guesses import guesses, spread
+from datakit.reference.guesses import confusions, guesses, spread
 from datakit.reference.history import History
 from datakit.reference.schedules import learn
 from datakit.reference.split import leaked, no_leak
@@ -102,16 +102,7 @@ class Cifar10(Reference):
 
     def lines(self) -> Sequence[str]:
         """The accuracy of each class, and what it is most often taken for otherwise."""
-        labels, answers = self.answers()
-        counts = torch.zeros(10, 10, dtype=torch.int64)
-        counts.index_put_((labels, answers), torch.ones_like(labels), accumulate=True)
-        lines = [f"{'class':<12}{'right':>8}  most often mistaken for"]
-        for label, name in enumerate(self.classes):
-            row = counts[label].clone()
-            right, row[label] = row[label] / max(1, int(row.sum())), 0
-            wrong = self.classes[int(row.argmax())] if row.any() else ""
-            lines.append(f"{name:<12}{100 * right:6.1f} %  {wrong}".rstrip())
-        return lines
+        return confusions(*self.answers(), self.classes)
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Some test images with what they were taken for."""

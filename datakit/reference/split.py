@@ -39,7 +39,7 @@ def held_out(groups: Sequence[str], share: float) -> tuple[np.ndarray, np.ndarra
 
 
 def leaked(train: Dataset, test: Dataset) -> int:
-    """How many images of `test` are, pixel for pixel, in `train` too. Both without transforms.
+    """How many images or recordings of `test` are, value for value, in `train` too. Both without transforms.
 
     Examples:
         >>> from datakit import Subset
@@ -53,11 +53,12 @@ def leaked(train: Dataset, test: Dataset) -> int:
     return sum(_digest(test, index) in known for index in range(len(test)))
 
 
-def no_leak(count: int) -> Check:
+def no_leak(count: int, what: str = "images") -> Check:
     """The bar for what `leaked` counts."""
-    return Check("images both trained on and tested on", count, 0, "low")
+    return Check(f"{what} both trained on and tested on", count, 0, "low")
 
 
 def _digest(dataset: Dataset, index: int) -> bytes:
-    image = np.ascontiguousarray(dataset[index]["image"])
-    return hashlib.sha256(f"{image.shape} {image.dtype} ".encode() + image.tobytes()).digest()
+    sample = dataset[index]
+    values = np.ascontiguousarray(sample["image"] if "image" in sample else sample["waveform"])
+    return hashlib.sha256(f"{values.shape} {values.dtype} ".encode() + values.tobytes()).digest()

@@ -1,5 +1,8 @@
 """Runs of references, honest ones and sabotaged ones."""
 
+import tarfile
+import zipfile
+
 import pytest
 import torch
 
@@ -46,3 +49,23 @@ def few(monkeypatch):
     scenes, scaled = penn_fudan.PennFudan.synthetic(n=6), detectors._scaled
     monkeypatch.setattr(detectors, "_scaled", lambda side: {**scaled(side), "box_detections_per_img": 5})
     monkeypatch.setattr(penn_fudan.PennFudan, "synthetic", lambda n: scenes)
+
+
+@pytest.fixture(scope="session")
+def said_digits(shared, tmp_path_factory):
+    """The folder of 3,000 real recordings of digits."""
+    return _extracted(shared / "free-spoken-digit-dataset.zip", zipfile.ZipFile, tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def said_words(shared, tmp_path_factory):
+    """The folder of 60 real recordings of yes and no."""
+    return _extracted(shared / "waves_yesno.tar.gz", tarfile.open, tmp_path_factory.mktemp("words"))
+
+
+def _extracted(archive, opener, root):
+    if not archive.exists():
+        pytest.skip(f"{archive.name} is not among the real datasets")
+    with opener(archive) as opened:
+        opened.extractall(root, **({"filter": "data"} if opener is tarfile.open else {}))
+    return root
