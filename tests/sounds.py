@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 
@@ -17,7 +18,6 @@ def sound(channels, steps, seed=0):
 
 def speech_of(shared):
     """A real sentence, 22,050 Hz, as soundfile reads it."""
-    soundfile = pytest.importorskip("soundfile")
     path = shared / "audio" / "LJ002-0020.wav"
     if not path.exists():
         pytest.skip(f"{path.name} is not among the real datasets")

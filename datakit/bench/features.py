@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def on_device(dataset: Dataset, step: Any, device: str) -> Features:
     if not isinstance(step, OnSample) or step.module is None:
         raise DatakitError(f"--features takes Fbank, Mfcc or Plp with its options, got {step!r}")
     try:
-        module = step.module.to(device)
+        module = deepcopy(step.module).to(device)  # the workers keep theirs on the CPU
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise DatakitError(f"--device {device}: {str(error).splitlines()[0]}") from error

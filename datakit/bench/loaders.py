@@ -95,22 +95,19 @@ def _batch_sizes(source: Any, wanted: Sequence[int] | None) -> Iterable[int | No
 def maker(source: Any, seed: int, features: Features | None = None) -> Make:
     """From a configuration to a loader: `source` is a dataset, a loader, or such a function already."""
     make = _maker(source, seed)
-    if features is not None:
-        plain, whole = make, _maker(features.in_workers, seed)
-        make = lambda wanted: (whole if wanted.features == IN_WORKERS else plain)(wanted)  # noqa: E731
+    with_features = make if features is None else _maker(features.in_workers, seed)
 
     def quietly(wanted: Configuration) -> DataLoader[Any]:
         with warnings.catch_warnings():  # to try more workers than cores is what was asked for
             warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
-            return make(wanted)
+            return (with_features if wanted.features == IN_WORKERS else make)(wanted)
 
     return quietly
 
 
 def work_of(wanted: Configuration, features: Features | None) -> Work | None:
     """What the loop does with each batch in this configuration."""
-    is_loops = features is not None and wanted.features not in (None, IN_WORKERS)
-    return features.per_batch if is_loops and features is not None else None
+    return None if features is None or wanted.features == IN_WORKERS else features.per_batch
 
 
 def _maker(source: Any, seed: int) -> Make:

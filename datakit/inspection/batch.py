@@ -41,10 +41,8 @@ def padding_of(batch: Any) -> Padding | None:
     """The lengths that `collate.pad` put into a batch; None for one without."""
     if not isinstance(batch, dict):
         return None
-    lengths, key = (
-        batch.get("length"),
-        next((key for key in SEQUENCES if isinstance(batch.get(key), torch.Tensor)), None),
-    )
+    lengths = batch.get("length")
+    key = next((key for key in SEQUENCES if isinstance(batch.get(key), torch.Tensor)), None)
     if key is None or not isinstance(lengths, torch.Tensor) or lengths.ndim != 1 or not len(lengths):
         return None
     values: torch.Tensor = batch[key]

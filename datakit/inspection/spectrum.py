@@ -70,22 +70,14 @@ def spectrum_after(names: Iterable[str], known: Mapping[str, Any]) -> Spectrum:
     return spectrum
 
 
-def frequency(share: float, spectrum: Spectrum, highest: float) -> float:
-    """Hz at a share of the way up, from the middle of the lowest bin or the lower end of the lowest band.
+def share_of(hertz: float, spectrum: Spectrum, highest: float) -> float:
+    """The share of the way up at which a frequency stands: from the middle of the lowest bin, or the lowest band's end.
 
     Args:
-        share: in [0, 1].
+        hertz: the frequency.
         spectrum: in Hz or mel.
         highest: Hz, at the top.
     """
-    if spectrum.bins == "Hz":
-        return spectrum.low + share * (highest - spectrum.low)
-    low, high = (_mel(value, spectrum.mel_scale) for value in (spectrum.low, highest))
-    return _hertz(low + share * (high - low), spectrum.mel_scale)
-
-
-def share_of(hertz: float, spectrum: Spectrum, highest: float) -> float:
-    """The share of the way up at which a frequency stands; the inverse of `frequency`."""
     if spectrum.bins == "Hz":
         return (hertz - spectrum.low) / (highest - spectrum.low)
     low, at, high = (_mel(value, spectrum.mel_scale) for value in (spectrum.low, hertz, highest))
@@ -166,12 +158,6 @@ def _mel(hertz: float, scale: str) -> float:
     if scale == "htk":
         return 2595.0 * math.log10(1.0 + hertz / 700.0)
     return hertz * 3 / 200 if hertz < 1000 else 15.0 + 27.0 * math.log(hertz / 1000.0) / math.log(6.4)
-
-
-def _hertz(mel: float, scale: str) -> float:
-    if scale == "htk":
-        return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
-    return mel * 200 / 3 if mel < 15 else 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)
 
 
 def _parts(dataset: Any) -> Iterator[Any]:

@@ -10,14 +10,13 @@ import zipfile
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from datakit import Remote
 from datakit.audio import VCTK, AudioFiles, AudioFolder, CommonVoice, LibriSpeech, SpokenDigits, YesNo, save
 from datakit.errors import CorruptDataError, MissingDataError, SampleError, UnknownNameError
 from datakit.testing import assert_dataset
-
-soundfile = pytest.importorskip("soundfile")
 
 CORPORA = [
     (YesNo, {}),
@@ -38,7 +37,7 @@ def name_of(value):
 @pytest.fixture(scope="module")
 def torchaudio_datasets():
     """torchaudio's classes; what they load, soundfile reads for them, since torchaudio itself needs torchcodec."""
-    torchaudio = pytest.importorskip("torchaudio")
+    import torchaudio
 
     def load(path):
         values, rate = soundfile.read(path, dtype="float32", always_2d=True)

@@ -33,3 +33,9 @@ def data_uri(raster: np.ndarray) -> str:
 
 BAR = np.arange(255, -1, -1, dtype=np.uint8)[:, None]
 """All colours, the brightest first: (256, 1)."""
+
+
+@cache
+def bar_uri() -> str:
+    """`BAR` as `data_uri` has it: the same beside every spectrogram."""
+    return data_uri(BAR)

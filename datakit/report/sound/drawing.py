@@ -11,7 +11,7 @@ from PIL import Image
 
 from datakit.inspection.sound import Sound, sounds_in
 from datakit.inspection.spectrum import Spectrum
-from datakit.report.sound.colours import BAR, data_uri
+from datakit.report.sound.colours import bar_uri, data_uri
 from datakit.report.sound.heat import heat_plot
 from datakit.report.sound.picture import picture_of
 from datakit.report.sound.plot import LEFT, TOP, WIDTH, Lane, Plot
@@ -69,7 +69,7 @@ def loudest(samples: Iterable[Any]) -> float:
 
 def _for_template(plot: Plot, alt: str) -> dict[str, Any]:
     lanes = [{**vars(lane), "path": _path(lane), "src": _src(lane)} for lane in plot.lanes]
-    bar = data_uri(BAR) if plot.bar else ""
+    bar = bar_uri() if plot.bar else ""
     canvas = {"width": WIDTH, "height": plot.height, "left": LEFT, "top": TOP, "bottom": plot.bottom}
     return {**vars(plot), **canvas, "lanes": lanes, "bar_src": bar, "alt": alt}
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from datakit.report.axes import Tick
 from datakit.report.lettering import font
 from datakit.report.palette import ACCENT, GRID, PALE, SOFT
 from datakit.report.sound.colours import BAR, coloured
@@ -108,9 +107,5 @@ class _Pen:
         self._paste(BAR, (right + 8, top, right + 16, self.plot.bottom))
         for tick in self.plot.bar:
             self._line((right + 16, tick.at), (right + 19, tick.at))
-            self._say(_short(tick), right + 22, tick.at, "lm")
+            self._say(tick.text, right + 22, tick.at, "lm")
         self._say(self.plot.bar_name, right + 8, self.plot.bottom + 26, "lm")
-
-
-def _short(tick: Tick) -> str:
-    return tick.text.replace("-", "−")
