@@ -77,7 +77,8 @@ def _draw_speed(axes: Any, measurements: Sequence[Measurement], cores: int) -> N
     if len(lines) > 1:
         axes.plot([], [], color=SOFT, linestyle=(0, (4, 3)), linewidth=1.1, label="ideal")
     if axes.get_legend_handles_labels()[0]:
-        columns = 3 if len(lines) > 1 else 2
+        is_long = any(len(label) > _LONGEST - 5 for label, _ in lines) or len(lines) == 1
+        columns = 2 if is_long else 3
         axes.legend(frameon=False, fontsize=9, labelcolor=SOFT, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
 
 
@@ -90,7 +91,11 @@ def _lines(measurements: Sequence[Measurement]) -> list[tuple[str, list[Measurem
         points = [one for one in measurements if (one.features, one.batch_size) == (place, size)]
         points = [one for one in points if one.start_method in (method, None)]
         points = [one for one in points if one.start_method == method or not one.workers]
-        parts = ["" if size is None else f"batch {size}", method, "" if place is None else f"features {place}"]
+        is_told = (
+            place is None or len({other for _, other, _ in kinds}) > 1
+        )  # one batch size needs no name beside features
+        batch = f"batch {size}" if size is not None and is_told else ""
+        parts = [batch, method, "" if place is None else f"features {place}"]
         label = ", ".join(filter(None, parts))
         found.append((label, sorted(points, key=lambda one: one.workers)))
     return found
@@ -169,7 +174,8 @@ def _draw_stages(axes: Any, profile: Profile) -> None:
     axes.invert_yaxis()
     axes.set_title("where the time goes", loc="left", fontsize=10, color=SOFT)
     axes.set_xlim(0, most * 1.16)
-    axes.set_xlabel(f"ms a sample, with {Configuration.__str__(profile)}", color=SOFT)
+    named = wrap(f"ms a sample, with {Configuration.__str__(profile)}", _LINE // 3)
+    axes.set_xlabel("\n".join(named), color=SOFT)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     _style(axes, "left")
     axes.tick_params(axis="y", labelsize=9, labelcolor=INK)
