@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from datakit import audio, collate, errors, testing, transforms, vision
+    from datakit import audio, collate, errors, testing, text, transforms, vision
     from datakit.buckets import BucketSampler, padding_share
     from datakit.catalog import find, names
     from datakit.columns import Columns
@@ -39,7 +39,7 @@ _HOME = {
     "read_table": "tables",
     "show": "report.show",
 }
-_MODULES = ("audio", "collate", "errors", "testing", "transforms", "vision")
+_MODULES = ("audio", "collate", "errors", "testing", "text", "transforms", "vision")
 
 __all__ = [
     "BucketSampler",
@@ -62,6 +62,7 @@ __all__ = [
     "read_table",
     "show",
     "testing",
+    "text",
     "transforms",
     "vision",
 ]

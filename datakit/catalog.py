@@ -19,8 +19,10 @@ BUILT_IN = {
     "fashion-mnist": "datakit.vision:FashionMNIST",
     "librispeech": "datakit.audio:LibriSpeech",
     "mnist": "datakit.vision:MNIST",
+    "names": "datakit.text:Names",
     "penn-fudan": "datakit.vision:PennFudan",
     "spoken-digits": "datakit.audio:SpokenDigits",
+    "translation-pairs": "datakit.text:TranslationPairs",
     "vctk": "datakit.audio:VCTK",
     "yesno": "datakit.audio:YesNo",
 }

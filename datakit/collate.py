@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import get_worker_info
 
 from datakit.errors import CollateError
@@ -34,13 +35,17 @@ def stack(samples: Sequence[Any]) -> Any:
     return _collate(samples, _stack_values)
 
 
-def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
+def pad(samples: Sequence[Sample], *, value: float | Mapping[str, float] = 0) -> Sample:
     """As `stack`, with tensors of different lengths padded at their end by `value`.
 
     The batch gets `length` (B,) `int64`, unless the samples have it: the valid steps of the first of `waveform`,
-    `codes`, `spectrogram` (last axis), `features` and `tokens` (first axis) that is there. Those of a further one of
-    them come as `spectrogram_length`, `features_length` and so on. Of these keys the time axis alone is padded: sounds
-    of one and of two channels do not become a batch.
+    `codes`, `spectrogram` (last axis), `features`, `tokens` and `target_tokens` (first axis) that is there. Those of a
+    further one of them come as `spectrogram_length`, `target_tokens_length` and so on. Of these keys the time axis
+    alone is padded: sounds of one and of two channels do not become a batch.
+
+    Args:
+        samples: at least one.
+        value: of the padding; a number for each key, such as `{"target_tokens": -100}`, 0 for the others.
 
     Raises:
         CollateError: where the number of axes, the dtypes, or the other axes of a sequence differ.
@@ -52,13 +57,51 @@ def pad(samples: Sequence[Sample], *, value: float = 0) -> Sample:
         >>> batch["tokens"].tolist(), batch["length"].tolist()
         ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
-    batch: Sample = _collate(samples, lambda values, where: _pad_values(values, value))
+    values = value if isinstance(value, Mapping) else None
+    batch: Sample = _collate(
+        samples,
+        lambda tensors, key: _pad_values(tensors, values.get(key, 0) if values is not None else value),  # type: ignore[arg-type]
+    )
     keys = SEQUENCES if isinstance(batch, dict) else ()
     present = [key for key in keys if isinstance(batch.get(key), torch.Tensor) and batch[key].ndim > 1]
     for place, key in enumerate(present):
         _check_other_axes(samples, key)
-        batch.setdefault(f"{key}_length" if place else "length", _steps(samples, key))
+        batch.setdefault(length_key(key, first=not place), _steps(samples, key))
     return batch
+
+
+def pack(samples: Sequence[Sample], *, value: float | Mapping[str, float] = 0) -> Sample:
+    """As `pad`, with `tokens`, `target_tokens` and `features` as a `PackedSequence` each, for torch's recurrent nets.
+
+    The members keep their order: what `pad_packed_sequence` or a net gives back is in that of the samples.
+
+    Args:
+        samples: at least one; none of their sequences is empty.
+        value: of the padding of other keys; as of `pad`.
+
+    Raises:
+        CollateError: as of `pad`, and for a sequence of no steps, which cannot be packed.
+
+    Examples:
+        >>> import torch
+        >>> from datakit import collate
+        >>> batch = collate.pack([{"tokens": torch.tensor([8])}, {"tokens": torch.tensor([5, 6, 7])}])
+        >>> batch["tokens"].data.tolist(), batch["tokens"].batch_sizes.tolist(), batch["length"].tolist()
+        ([5, 8, 6, 7], [2, 1, 1], [1, 3])
+    """
+    batch = pad(samples, value=value)
+    keys = [key for key in SEQUENCES if isinstance(batch, dict) and isinstance(batch.get(key), torch.Tensor)]
+    for key in [key for key in keys if key not in TIME_LAST and batch[key].ndim > 1]:
+        steps = _steps(samples, key)
+        if empty := (steps == 0).nonzero().flatten().tolist():
+            raise CollateError(f"key {key!r}: {_who(samples[empty[0]], empty[0])} has no steps, so it cannot be packed")
+        batch[key] = pack_padded_sequence(batch[key], steps, batch_first=True, enforce_sorted=False)
+    return batch
+
+
+def length_key(key: str, *, first: bool) -> str:
+    """Where a padded batch says how long its members are: for its first sequence, or for a further one."""
+    return "length" if first else f"{key}_length"
 
 
 def _steps(samples: Sequence[Sample], key: str) -> torch.Tensor:

@@ -54,6 +54,28 @@ class Strings(_Shareable):
         np.cumsum([len(value) for value in encoded], out=self.offsets[1:])
         self.blob = np.frombuffer(b"".join(encoded), np.uint8)
 
+    @classmethod
+    def of_parts(cls, data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Strings:
+        """Parts of UTF-8 bytes, (n,) `uint8`: none of them overlap, and they are in their order."""
+        column = cls.__new__(cls)
+        column.offsets = np.zeros(len(starts) + 1, np.int64)
+        np.cumsum(ends - starts, out=column.offsets[1:])
+        edges = np.zeros(len(data) + 1, np.int8)  # a part of no bytes begins and ends at one place
+        np.add.at(edges, starts, 1)
+        np.subtract.at(edges, ends, 1)
+        column.blob = data[np.cumsum(edges[:-1], dtype=np.int8).view(bool)]
+        return column
+
+    def take(self, indices: np.ndarray) -> Strings:
+        """The values at `indices`, int (m,), as a column."""
+        return Strings(self[int(index)] for index in indices)
+
+    def lengths(self) -> np.ndarray:
+        """Characters of each value, int64 (n,): code points."""
+        begins = (self.blob & 0xC0) != 0x80  # the first byte of each
+        count = np.concatenate([[0], np.cumsum(begins, dtype=np.int64)])
+        return np.diff(count[self.offsets])
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

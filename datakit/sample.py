@@ -21,7 +21,8 @@ A dataset may add keys of its own. It never gives one of these another meaning:
 | `spectrogram` | `float32` (C, F, T): F bins, mel bands or coefficients, T frames; `complex64` with phases |
 | `features` | `float32` (T, F) |
 | `text` | `str` |
-| `tokens` | `int64` (T,) |
+| `tokens` | `int64` (T,), the text in numbers of a vocabulary |
+| `target_text`, `target_tokens` | as `text` and `tokens`: what a model shall make of them, such as a translation |
 | `length` | `int`, valid steps of a padded sequence |
 | `label` | `int`; names in `dataset.classes` |
 | `index`, `path` | where the sample came from, for messages and pictures |
@@ -45,7 +46,7 @@ PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd", "keypoints", "score
 SPATIAL = ("image", "landmarks", "boxes", "masks", "keypoints")
 """Keys that move when the image is cropped, scaled or flipped."""
 
-SEQUENCES = ("waveform", "codes", "spectrogram", "features", "tokens")
+SEQUENCES = ("waveform", "codes", "spectrogram", "features", "tokens", "target_tokens")
 """Keys of variable length."""
 
 TIME_LAST = ("waveform", "codes", "spectrogram")

@@ -13,6 +13,7 @@ import numpy as np
 
 from datakit.errors import CorruptDataError, UnknownNameError, suggest
 from datakit.files.opening import open_regular
+from datakit.files.plain_text import decoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,21 +110,10 @@ def _texts(file: BinaryIO, name: str) -> Iterator[Iterable[str]]:
         whole = data[:end]
         if len(whole) >= _BLOCK and not whole.strip(b"\r\n"):
             raise CorruptDataError(f"{name}: line {line}: nothing but blank lines for {len(whole):,} bytes")
-        yield io.StringIO(_decoded(whole, start, line, name), newline="\n")  # other readers also end lines at U+2028
+        text = decoded(whole, name, start=start, line=line)
+        yield io.StringIO(text, newline="\n")  # other readers also end lines at U+2028
         start, line = start + end, line + whole.count(b"\n")
         data = data[end:] + more
-
-
-def _decoded(data: bytes, start: int, line: int, name: str) -> str:
-    at = data.find(0)
-    reason = "a NUL byte; is it UTF-16, or no text at all?"
-    if at < 0:
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            at, reason = error.start, f"0x{data[error.start]:02x} is not UTF-8; is it Latin-1?"
-    line += data.count(b"\n", 0, at)
-    raise CorruptDataError(f"{name}: line {line}, byte {start + at}: {reason}")
 
 
 def _take(reader: Any, count: int, name: str) -> tuple[int, Rows]:

@@ -9,13 +9,15 @@ import datakit
 
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
-    {"errors", "sample", "pixels", "probe", "cores", "phrasing", "sounds"},
+    {"errors", "sample", "pixels", "probe", "cores", "phrasing", "sounds", "counting"},
     {"columns", "files", "tables", "sampling", "buckets", "foreign"},
+    {"vocab"},
+    {"coding"},
     {"border", "sound_border"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "transforms"},
-    {"vision", "audio", "delivery"},
+    {"vision", "audio", "text", "delivery"},
     {"loader", "passes"},
     {"testing", "targets"},
     {"inspection", "bench"},
@@ -28,6 +30,7 @@ FORBIDDEN = {
     ("dataset", "transforms"),
     ("vision", "transforms"),
     ("audio", "transforms"),
+    ("text", "transforms"),
     ("collate", "dataset"),
     ("transforms", "dataset"),
 }
@@ -67,7 +70,7 @@ def test_public_names():
     assert set(datakit.__all__) == {
         "BucketSampler", "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset",
         "audio", "collate", "ensure", "errors", "find", "names", "padding_share", "read_table", "show", "testing",
-        "transforms", "vision",
+        "text", "transforms", "vision",
     }  # fmt: skip
     for name in datakit.__all__:
         assert getattr(datakit, name).__doc__, f"{name} has no docstring"

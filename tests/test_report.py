@@ -10,6 +10,7 @@ from pages import Page, decoded
 from PIL import Image
 
 from datakit import Concat, Loader, Mapped, Subset, collate
+from datakit.files.writing import write_whole
 from datakit.inspection import look as inspection
 from datakit.inspection import picture, summary
 from datakit.inspection.batch import split
@@ -17,7 +18,6 @@ from datakit.inspection.look import look
 from datakit.phrasing import number, shorten, size
 from datakit.report import drawing, page, terminal
 from datakit.report.drawing import draw
-from datakit.report.output import write_whole
 from datakit.targets import Target, TargetError, open_target
 from datakit.transforms import FACE68_PAIRS, Compose, Normalize, RandomCrop, RandomHorizontalFlip, Rescale, ToTensor
 from datakit.vision import FaceLandmarks

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import os
 import struct
@@ -14,6 +12,7 @@ import numpy.typing as npt
 
 from datakit.audio.limits import MAX_CHANNELS, MAX_RATE
 from datakit.errors import UnknownNameError
+from datakit.files.writing import write_whole
 
 Values: TypeAlias = "npt.NDArray[np.float32] | npt.NDArray[np.float64]"
 Format = Literal["wav", "flac", "mp3", "ogg", "opus"]
@@ -86,7 +85,7 @@ def save(
         raise ValueError(f"cannot write {values.shape[1]:,} channels at {sample_rate:,} Hz; is channels_first right?")
     data = _wav(values, int(sample_rate), coding) if kind == "wav" else _encoded(values, int(sample_rate), kind, coding)
     if isinstance(target, str | os.PathLike):
-        _write_whole(os.fspath(target), data)
+        write_whole(os.fspath(target), data)
     else:
         target.write(data)
 
@@ -188,18 +187,3 @@ def _encoded(values: Values, rate: int, kind: str, encoding: str) -> bytes:
         said = getattr(error, "error_string", "") or str(error)
         raise ValueError(f"{kind} cannot hold {values.shape[1]} channels at {rate:,} Hz: {said}") from error
     return buffer.getvalue()
-
-
-def _write_whole(path: str, data: bytes) -> None:
-    """The file is there whole or not at all, also after Ctrl-C: written beside its place and moved there."""
-    folder, name = os.path.split(path)
-    if folder and not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write into", folder)
-    draft = os.path.join(folder, f".{name}.{os.getpid()}.part")
-    try:
-        with open(draft, "wb") as file:
-            file.write(data)
-        os.replace(draft, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(draft)

@@ -108,8 +108,8 @@ def bench(earlier: Path | None, plot: Path | None, as_json: bool, stages: bool, 
     """
     with redirect_stdout(sys.stderr):
         from datakit.bench import compare, read_run
+        from datakit.files.writing import write_whole
         from datakit.report import bench_tables as tables
-        from datakit.report.output import write_whole
         from datakit.report.plot import draw_bench
 
         if plot is not None:

@@ -87,7 +87,7 @@ def inspect_(
         _serve(what, port, open_browser)
         return
     with redirect_stdout(sys.stderr):  # what the user's own code prints must not get into the result
-        from datakit.report.output import write_whole
+        from datakit.files.writing import write_whole
         from datakit.report.page import is_ours
 
         place = out if png is None else png

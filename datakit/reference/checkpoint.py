@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 
 from datakit.errors import CorruptDataError, MissingDataError, StateError
+from datakit.files.writing import write_whole
 from datakit.reference.base import Reference
 from datakit.reference.history import History
-from datakit.report.output import write_whole
 
 NAME = "checkpoint.pt"
 _VERSION = 1

@@ -14,9 +14,9 @@ from filelock import FileLock
 import datakit
 from datakit.dataset import digest
 from datakit.errors import MissingDataError
+from datakit.files.writing import write_whole
 from datakit.reference.base import Reference
 from datakit.reference.checks import Result, placeless
-from datakit.report.output import write_whole
 
 _BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
 _HEAD = f"| reference | sabotage | figure and bar | | epochs | time | data | made |\n|{' --- |' * 8}"

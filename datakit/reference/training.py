@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from datakit.errors import DatakitError, MissingDataError, StateError
+from datakit.files.writing import write_whole
 from datakit.reference import checkpoint
 from datakit.reference.base import Reference
 from datakit.reference.checks import Check, Result, placeless, shown
 from datakit.reference.curve import draw_curve
 from datakit.reference.history import History
-from datakit.report.output import write_whole
 
 CURVE = "curve.png"
 

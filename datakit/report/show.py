@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
 from datakit.errors import DatakitError
+from datakit.files.writing import write_whole
 from datakit.inspection.batch import split
 from datakit.inspection.look import Inspected, Inspection, Stage, chain_names, look
 from datakit.inspection.normalize import with_normalize
@@ -26,7 +27,6 @@ from datakit.inspection.spectrum import steps_by_name
 from datakit.inspection.summary import summarise
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.figures import grid_of, record_of
-from datakit.report.output import write_whole
 from datakit.report.page import render
 from datakit.report.room import room_of
 from datakit.report.templating import environment

@@ -12,6 +12,7 @@ from datakit.transforms.masking import FrequencyMasking, TimeMasking
 from datakit.transforms.noise import AddNoise, Reverb
 from datakit.transforms.spectral import ComputeDeltas, Features, GriffinLim, TimeStretch
 from datakit.transforms.spectrogram import AmplitudeToDB, MelScale, MelSpectrogram, Spectrogram
+from datakit.transforms.text import AddSpecials, Encode, MaskTokens, NextTokens, Truncate
 from datakit.transforms.vision import (
     COCO_PAIRS,
     FACE68_PAIRS,
@@ -31,12 +32,14 @@ __all__ = [
     "FACE68_PAIRS",
     "MFCC",
     "AddNoise",
+    "AddSpecials",
     "AmplitudeToDB",
     "CenterCrop",
     "ColorJitter",
     "Compose",
     "ComputeDeltas",
     "Dither",
+    "Encode",
     "Equalizer",
     "Features",
     "FixLength",
@@ -45,11 +48,13 @@ __all__ = [
     "GriffinLim",
     "HighPass",
     "LowPass",
+    "MaskTokens",
     "MelScale",
     "MelSpectrogram",
     "Mono",
     "MuLawDecoding",
     "MuLawEncoding",
+    "NextTokens",
     "Normalize",
     "PeakNormalize",
     "PitchShift",
@@ -70,4 +75,5 @@ __all__ = [
     "TimeMasking",
     "TimeStretch",
     "ToTensor",
+    "Truncate",
 ]

@@ -11,8 +11,8 @@ from datakit.columns import Columns, Record
 from datakit.dataset import Dataset
 from datakit.errors import CorruptDataError
 from datakit.files import Remote
+from datakit.files.file_array import Bytes, FileArray
 from datakit.sample import Sample
-from datakit.vision.file_array import Bytes, FileArray
 from datakit.vision.pickled import read_pickle
 
 _FOLDER = "cifar-10-batches-py"

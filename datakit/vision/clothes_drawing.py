@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from datakit.files.file_array import Bytes
 from datakit.vision.digit_drawing import SIDE, noisy
-from datakit.vision.file_array import Bytes
 
 _SCALE = 4  # drawn larger and scaled down, for smooth edges
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datakit.vision.file_array import Bytes
+from datakit.files.file_array import Bytes
 
 SIDE = 28
 _SCALE = 4  # drawn larger and scaled down, for smooth lines

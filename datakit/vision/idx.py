@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from datakit.errors import CorruptDataError
+from datakit.files.file_array import Bytes, map_opened
 from datakit.files.opening import open_regular
-from datakit.vision.file_array import Bytes, map_opened
 
 MOST_UNPACKED = 2**28
 """Bytes that a compressed file may hold; a plain file of any size is mapped."""

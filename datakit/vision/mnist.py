@@ -13,8 +13,8 @@ from datakit.columns import Columns, Record
 from datakit.dataset import Dataset
 from datakit.errors import CorruptDataError
 from datakit.files import Remote
+from datakit.files.file_array import Bytes, FileArray
 from datakit.sample import Sample
-from datakit.vision.file_array import Bytes, FileArray
 from datakit.vision.idx import read_idx, write_idx
 
 _SIDE = 28

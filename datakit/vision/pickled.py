@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from datakit.errors import CorruptDataError
-from datakit.vision.file_array import map_file
+from datakit.files.file_array import map_file
 
 MOST_STEPS = 2**20
 """Instructions that a file may have; a batch of 10,000 images has 60,000. Bounds time, and objects in memory."""

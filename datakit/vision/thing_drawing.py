@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datakit.vision.file_array import Bytes
+from datakit.files.file_array import Bytes
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _SIDE, _SCALE = 32, 4  # drawn larger and scaled down, for smooth edges

@@ -435,7 +435,7 @@ def spoilt(path, change):
     (lambda data: data.replace(b"1-5000-0001", b"1-5000-0009"), MissingDataError, r"1-5000-0009\.flac is missing"),
     (lambda data: b"".join(data.splitlines(True)[:2]), CorruptDataError, r"1-5000-0002\.flac: there is no line"),
     (lambda data: data.replace(b"1-5000-0001 ", b"1-5000-0001 \xe9"), CorruptDataError, r"line 2, byte \d+: 0xe9"),
-    (lambda data: data + b"\0", CorruptDataError, r"line 4: a NUL byte"),
+    (lambda data: data + b"\0", CorruptDataError, r"line 4, byte 73: a NUL byte"),
     (lambda data: data.replace(b"\n", b"\n\n", 1), CorruptDataError, r"line 2: ''"),
     (lambda data: b"", CorruptDataError, "there is no line"),
     (lambda data: b"x" * (2**22 + 1), CorruptDataError, "more than 4,194,304 bytes"),

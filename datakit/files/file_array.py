@@ -28,7 +28,7 @@ class FileArray:
     Examples:
         >>> from pathlib import Path
         >>> import numpy as np
-        >>> from datakit.vision.file_array import FileArray, map_file
+        >>> from datakit.files.file_array import FileArray, map_file
         >>> Path("bytes").write_bytes(b"abc")
         3
         >>> FileArray(map_file, Path("bytes")).array

@@ -1,0 +1,45 @@
+"""Counting the characters and the words of many texts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+_CHUNK = 4096  # texts that are counted together
+
+
+def words_of(text: str, pattern: re.Pattern[str] | None) -> list[str]:
+    """What stands between blanks, or the matches of a pattern."""
+    return text.split() if pattern is None else [match.group() for match in pattern.finditer(text)]
+
+
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    if isinstance(texts, str):
+        raise TypeError("a vocabulary is made of several texts, got one str; put it into a list")
+    left = iter(texts)
+    while chunk := list(islice(left, _CHUNK)):
+        yield chunk
+
+
+def count_characters(texts: Iterable[str]) -> Counter[str]:
+    """How often each code point comes."""
+    counts = np.zeros(0x110000, np.int64)
+    for chunk in _chunks(texts):
+        codes = np.frombuffer("".join(chunk).encode("utf-32-le", "surrogatepass"), np.uint32)
+        found = np.bincount(codes)
+        counts[: len(found)] += found
+    return Counter({chr(code): int(counts[code]) for code in np.flatnonzero(counts).tolist()})
+
+
+def count_words(texts: Iterable[str], pattern: str | None) -> Counter[str]:
+    """How often each word comes; `pattern` as of `Vocab.words`."""
+    compiled = None if pattern is None else re.compile(pattern)
+    counted: Counter[str] = Counter()
+    for chunk in _chunks(texts):
+        for text in chunk:
+            counted.update(words_of(text, compiled))
+    return counted
