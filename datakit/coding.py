@@ -92,6 +92,12 @@ class Tokenizer:
         own = self.tokenizer
         return int(own.get_vocab_size()) if hasattr(own, "get_vocab_size") else len(own)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and self.tokenizer is other.tokenizer
+
+    def __hash__(self) -> int:
+        return id(self.tokenizer)
+
     def __repr__(self) -> str:
         return f"{type(self.tokenizer).__name__}({len(self):,} tokens)"
 

@@ -28,6 +28,7 @@ SPECIALS: Mapping[Role, str] = MappingProxyType({"pad": "<pad>", "unknown": "<un
 """The special tokens of a vocabulary, unless it is given others: their numbers are 0 to 3."""
 
 _FORMAT, _VERSION = "datakit.vocab", 1
+_SHORT = 32  # characters that are looked up faster one by one
 
 
 @dataclass(frozen=True)
@@ -335,12 +336,13 @@ class Vocab:
                 self._table[ord(token)] = number
 
     def _numbers(self, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-        if self.unit == "characters":
+        if self.unit == "characters" and len(text) > _SHORT:
             codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
             numbers = self._table[np.minimum(codes, len(self._table) - 1)]
         else:
-            unknown = -1 if self._unknown is None else self._unknown
-            numbers = np.array([self._numbers_of.get(word, unknown) for word in words_of(text, self._words)], np.int64)
+            unknown, find = -1 if self._unknown is None else self._unknown, self._numbers_of.get
+            parts = text if self.unit == "characters" else words_of(text, self._words)
+            numbers = np.array([find(part, unknown) for part in parts], np.int64)
         if self._unknown is None and len(numbers) and numbers.min() < 0:
             place = int(np.argmin(numbers))
             missing = text[place] if self.unit == "characters" else words_of(text, self._words)[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -29,19 +30,16 @@ class _Coded(Shown):
     coder: Any
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_coder", coder_of(self.coder))
+        coder = coder_of(self.coder)
+        is_file = isinstance(self.coder, str | os.PathLike)
+        object.__setattr__(self, "coder", os.fspath(self.coder) if is_file else coder)
+        object.__setattr__(self, "_codes", coder)
 
     @property
     def codes(self) -> Coder:
         """What was given, or the file holds."""
-        coder: Coder = self._coder  # type: ignore[attr-defined]
+        coder: Coder = self._codes  # type: ignore[attr-defined]
         return coder
-
-    def __repr__(self) -> str:
-        return super().__repr__().replace(repr(self.coder), self._shown(), 1)
-
-    def _shown(self) -> str:
-        return repr(str(self.coder)) if not hasattr(self.coder, "encode") else repr(self.codes)
 
 
 @dataclass(frozen=True, repr=False)
