@@ -263,7 +263,10 @@ class Vocab:
             "counts": self.counts[len(self.specials) :].tolist(),
             "left_out": self.left_out,
         }
-        write_whole(path, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass"))
+        text = json.dumps(document, ensure_ascii=False, indent=1)
+        if not text.isprintable() and any("\ud800" <= char <= "\udfff" for char in text):
+            text = json.dumps(document, indent=1)  # half a character is no UTF-8
+        write_whole(path, f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -360,6 +363,10 @@ def _check(tokens: Sequence[str], unit: str, specials: Mapping[Role, str], patte
             raise UnknownNameError.of("role of a special token", role, ROLES)
     if pattern is not None and unit == "characters":
         raise ValueError("a pattern is of words, not of characters")
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     if twice := [token for token, count in Counter(chain(specials.values(), tokens)).items() if count > 1]:
         raise ValueError(f"the token {twice[0]!r} is there twice")
     if wrong := [token for token in tokens if not token or (unit == "characters" and len(token) != 1)]:

@@ -18,6 +18,7 @@ from datakit.cli.group import Commands, debug_option
 from datakit.cli.inspect import inspect_
 from datakit.cli.interrupts import keep_interrupts
 from datakit.cli.train import train
+from datakit.cli.vocab import vocab
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,7 +31,7 @@ def command(ctx: click.Context) -> None:
         ctx.color = False
 
 
-for _one in (list_, download, inspect_, bench, train):
+for _one in (list_, download, inspect_, bench, train, vocab):
     command.add_command(_one)
 
 

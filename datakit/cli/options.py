@@ -43,7 +43,7 @@ def _with(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
-target_options = _with(
+place_options = _with(
     click.argument("target"),
     click.option("--root", metavar="DIR", help="Where the data of a catalog name lie."),
     click.option("--synthetic", is_flag=True, help="Use a small drawn copy of the dataset instead."),
@@ -51,6 +51,9 @@ target_options = _with(
         "--records", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Size of that copy."
     ),
     click.option("--split", metavar="NAME", help="Split of a catalog name."),
+)
+target_options = _with(
+    place_options,
     click.option(
         "-t",
         "typed",
@@ -79,7 +82,7 @@ def open_(options: dict[str, Any]) -> Target:
     from datakit.targets import TargetError, chain_of, open_target
 
     name, root = options["target"], options["root"]
-    chain = chain_of(options["typed"], options["transform"])
+    chain = chain_of(options.get("typed", ()), options.get("transform"))
     synthetic = options["records"] if options["synthetic"] else None
     try:
         target = open_target(name, root=root, split=options["split"], synthetic=synthetic, transform=chain)
@@ -89,7 +92,7 @@ def open_(options: dict[str, Any]) -> Target:
         raise MissingDataError(
             f"{error}\nto fetch it: datakit download {name} --root {root}{_split(name, options)}"
         ) from error
-    own = [option for option in ("batch_size", "seed") if options[option] is not None]
+    own = [option for option in ("batch_size", "seed") if options.get(option) is not None]
     if target.loader is not None and own:
         raise TargetError(f"{name} is a loader and brings its own; --{own[0].replace('_', '-')} goes with a dataset")
     return target

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 import click
 
 
-def check_place(path: Path, *, may_replace: bool, endings: tuple[str, ...] = ()) -> None:
-    """Find out before the work whether its result can be written."""
+def check_place(path: Path, *, may_replace: bool, endings: tuple[str, ...] = (), kind: str = "page") -> None:
+    """Find out before the work whether its result, a page or another kind, can be written."""
     if endings and path.suffix.lower() not in endings:
         raise click.UsageError(f"{path} must end in {', '.join(endings)}")
     if not path.absolute().parent.is_dir():
@@ -22,7 +22,7 @@ def check_place(path: Path, *, may_replace: bool, endings: tuple[str, ...] = ())
     if not os.access(path.absolute().parent, os.W_OK):
         raise click.UsageError(f"{path.absolute().parent} is not writable")
     if path.exists() and not may_replace:
-        raise click.UsageError(f"{path} exists and is no page of datakit's; --force overwrites it")
+        raise click.UsageError(f"{path} exists and is no {kind} of datakit's; --force overwrites it")
 
 
 @contextmanager

@@ -33,16 +33,11 @@ _STYLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def drawn_names(n: int, rng: np.random.Generator) -> dict[str, list[str]]:
-    """`n` names, evenly over the languages; a language has two different ones at least.
-
-    Raises:
-        ValueError: for fewer than two names of each language.
-    """
-    if n < 2 * len(_STYLES):
-        raise ValueError(f"a copy of Names has {2 * len(_STYLES)} names at least, two of each language, got n={n}")
+    """`n` names, evenly over six languages, or over fewer, so that a language has two different ones at least."""
     names: dict[str, list[str]] = {}
-    for place, (language, (begins, ends)) in enumerate(_STYLES.items()):
-        count = n // len(_STYLES) + (place < n % len(_STYLES))
+    languages = list(_STYLES.items())[: max(1, n // 2)]
+    for place, (language, (begins, ends)) in enumerate(languages):
+        count = n // len(languages) + (place < n % len(languages))
         pairs = [begin + end for begin in begins for end in ends]
         order = rng.permutation(max(len(pairs), count)) % len(pairs)
         names[language] = [pairs[number] for number in order[:count]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -206,7 +206,6 @@ class MaskTokens(_Coded, Random):
     p: float = 0.15
     random: float = 0.1
     kept: float = 0.1
-    _ordinary: Any = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,16 +215,22 @@ class MaskTokens(_Coded, Random):
         ordinary = [number for number in range(len(self.codes)) if not self.codes.is_special(number)]
         object.__setattr__(self, "_ordinary", np.array(ordinary, np.int64))
 
+    @property
+    def _numbers(self) -> np.ndarray:
+        """Those of all tokens that are not special, int64 (n,)."""
+        numbers: np.ndarray = self._ordinary  # type: ignore[attr-defined]
+        return numbers
+
     def draw(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For each token two numbers in [0, 1), whether and how it is hidden, and a token: (T,) each."""
         count = len(_tokens_of(sample, "tokens", self))
-        return rng.random(count), rng.random(count), rng.choice(self._ordinary, count)
+        return rng.random(count), rng.random(count), rng.choice(self._numbers, count)
 
     def apply(self, sample: Sample, params: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Sample:
         """The sample with what is hidden as its target."""
         tokens = _tokens_of(sample, "tokens", self)
         whether, how, other = map(torch.from_numpy, params)
-        ordinary = torch.isin(tokens, torch.from_numpy(self._ordinary))
+        ordinary = torch.isin(tokens, torch.from_numpy(self._numbers))
         chosen = (whether < self.p) & ordinary
         masked = torch.where(chosen, number_of(self.codes, "mask", self), tokens)
         masked = torch.where(chosen & (how < self.random + self.kept), tokens, masked)
