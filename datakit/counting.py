@@ -12,6 +12,18 @@ import numpy as np
 _CHUNK = 4096  # texts that are counted together
 
 
+def compiled(pattern: str | None) -> re.Pattern[str] | None:
+    """A regular expression of a word.
+
+    Raises:
+        ValueError: where it is none.
+    """
+    try:
+        return None if pattern is None else re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+
 def words_of(text: str, pattern: re.Pattern[str] | None) -> list[str]:
     """What stands between blanks, or the matches of a pattern."""
     return text.split() if pattern is None else [match.group() for match in pattern.finditer(text)]
@@ -37,9 +49,8 @@ def count_characters(texts: Iterable[str]) -> Counter[str]:
 
 def count_words(texts: Iterable[str], pattern: str | None) -> Counter[str]:
     """How often each word comes; `pattern` as of `Vocab.words`."""
-    compiled = None if pattern is None else re.compile(pattern)
-    counted: Counter[str] = Counter()
+    word, counted = compiled(pattern), Counter[str]()
     for chunk in _chunks(texts):
         for text in chunk:
-            counted.update(words_of(text, compiled))
+            counted.update(words_of(text, word))
     return counted

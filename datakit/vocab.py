@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import torch
 
-from datakit.counting import count_characters, count_words, words_of
+from datakit.counting import compiled, count_characters, count_words, words_of
 from datakit.errors import CorruptDataError, UnknownNameError
 from datakit.files.plain_text import read_json
 from datakit.files.writing import write_whole
@@ -330,7 +329,7 @@ class Vocab:
         first = len(self.specials)
         self._numbers_of = {token: number for number, token in enumerate(self.tokens[first:], first)}
         self._unknown = self.of("unknown")
-        self._words = None if self.pattern is None else re.compile(self.pattern)
+        self._words = compiled(self.pattern)
         self._table = np.empty(0, np.int64)
         if self.unit == "characters":  # by code point; the last place is for those beyond it
             highest = max(map(ord, self._numbers_of), default=-1)
@@ -363,10 +362,6 @@ def _check(tokens: Sequence[str], unit: str, specials: Mapping[Role, str], patte
             raise UnknownNameError.of("role of a special token", role, ROLES)
     if pattern is not None and unit == "characters":
         raise ValueError("a pattern is of words, not of characters")
-    try:
-        re.compile(pattern or "")
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     if twice := [token for token, count in Counter(chain(specials.values(), tokens)).items() if count > 1]:
         raise ValueError(f"the token {twice[0]!r} is there twice")
     if wrong := [token for token in tokens if not token or (unit == "characters" and len(token) != 1)]:

@@ -32,6 +32,7 @@ FOLDERS = {
     "audio-folder": "datakit.audio:AudioFolder",
     "audio-files": "datakit.audio:AudioFiles",
     "kaldi-data": "datakit.audio:KaldiData",
+    "text-lines": "datakit.text:TextLines",
 }
 """Datasets without a name in the catalog: they read any folder."""
 
@@ -103,6 +104,8 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
     drawings = [draw(sample, classes=copy.classes, side=SIDE) for sample in samples]
     images = [drawing.image for drawing in drawings if drawing is not None]
     images = images or [wave(sample["waveform"].numpy()) for sample in samples if "waveform" in sample]
+    if not images and entry.group == "text":
+        return ["## Records of the synthetic copy", records(copy, samples)]
     if not images:
         rows = [f"| `{key}` | {kind(value)} | {content(value)} |" for key, value in samples[0].items() if key != "path"]
         table = "\n".join(["| key | type | value |", "| --- | --- | --- |", *rows])
@@ -118,6 +121,16 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
     texts = [sample["text"] for sample in samples if "text" in sample]
     caption += f" Texts: {'; '.join(texts)}." if texts else ""
     return [f"![{alt}]({entry.name}.webp)", f"*{caption}*"]
+
+
+def records(copy: Dataset, samples: list[dict[str, Any]]) -> str:
+    """A table of the texts of samples, with the names of their labels."""
+    keys = [key for key in samples[0] if key in ("text", "target_text", "label")]
+    rows = ["| " + " | ".join(f"`{key}`" for key in keys) + " |", "| --- " * len(keys) + "|"]
+    for sample in samples:
+        cells = [str(copy.classes[sample[key]]) if key == "label" else content(sample[key]) for key in keys]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def wave(waveform: np.ndarray) -> Image.Image:
@@ -166,7 +179,7 @@ def loading(entry: Entry, has_copy: bool) -> list[str]:
     """How the dataset is made, in Python and on the command line."""
     name = entry.cls.__name__
     split = f", split={entry.cls.splits[0]!r}" if entry.cls.splits else ""
-    kinds = "sounds" if entry.group == "audio" else "images"
+    kinds = {"audio": "sounds", "text": "texts"}.get(entry.group, "images")
     place = '"data"' if entry.is_named else f'"path/to/{kinds}"'
     download = ", download=True" if entry.cls.remotes and not any(r.manual for r in entry.cls.remotes) else ""
     code = [f"from {public_module(entry.cls)} import {name}", "", f"dataset = {name}({place}{split}{download})"]

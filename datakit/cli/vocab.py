@@ -57,7 +57,7 @@ def vocab(
       datakit vocab translation-pairs --root data --words --key target_text --min-count 2 --out french.json
       datakit inspect names --root data -t "Encode('vocab.json')"
     """
-    from datakit.vocab import SPECIALS, Vocab
+    from datakit.vocab import SPECIALS
 
     check_place(
         out, may_replace=force or not out.exists() or _is_vocabulary(out), endings=(".json",), kind="vocabulary"
@@ -65,15 +65,26 @@ def vocab(
     with redirect_stdout(sys.stderr):
         target = open_(what)
         texts = _texts(target.name, target.dataset, key)
-        options: dict[str, Any] = {"min_count": min_count, "max_size": max_size}
-        options["specials"] = {**SPECIALS, "mask": "<mask>"} if mask else SPECIALS
-        is_words = words or pattern is not None
-        made = Vocab.words(texts, pattern=pattern, **options) if is_words else Vocab.characters(texts, **options)
+        specials = {**SPECIALS, "mask": "<mask>"} if mask else SPECIALS
+        options = {"min_count": min_count, "max_size": max_size, "specials": specials}
+        made = _made(texts, pattern, options, is_words=words or pattern is not None)
         made.save(out)
     if as_json:
         print_json({"path": str(out), "unit": made.unit, "size": len(made), **_counted(made)})
     else:
         click.echo("\n".join(_lines(made, out)))
+
+
+def _made(texts: Iterator[str], pattern: str | None, options: dict[str, Any], *, is_words: bool) -> Vocab:
+    from datakit.errors import DatakitError
+    from datakit.vocab import Vocab
+
+    try:
+        return Vocab.words(texts, pattern=pattern, **options) if is_words else Vocab.characters(texts, **options)
+    except ValueError as error:
+        if isinstance(error, DatakitError):  # a record that cannot be read
+            raise
+        raise click.UsageError(str(error)) from error
 
 
 def _is_vocabulary(out: Path) -> bool:

@@ -22,9 +22,8 @@ TEXT = {"text": "Anna", "label": 1}
 def tokenizer():
     """A tokenizer of words with special tokens around, as those of BERT."""
     tokenizers = pytest.importorskip("tokenizers", reason="the tokenizers of Hugging Face are not installed")
-    words = {
-        word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "it", "is", "cold"])
-    }
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = {word: number for number, word in enumerate([*specials, "it", "is", "cold"])}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     made.add_special_tokens(specials)
