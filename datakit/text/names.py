@@ -29,8 +29,8 @@ DATA = Remote(
 class Names(TextDataset):
     """Surnames from 18 languages, one a line, a file for each language; any other folder of such files too.
 
-    Reads `data/names/*.txt`, `names/*.txt` or, where there are none, `*.txt` below `root`. A name may be there
-    more than once, in one language or in several.
+    Reads `data/names/*.txt` or `names/*.txt` below `root`, or `*.txt` in `root` where that is called `names` itself. A
+    name may be there more than once, in one language or in several.
 
     | key | shape | dtype | meaning |
     | --- | --- | --- | --- |
@@ -85,7 +85,7 @@ class Names(TextDataset):
         normalize: Callable[[str], str] | None = None,
         download: bool = False,
     ) -> None:
-        if _folder(Path(root)):  # unpacked by hand, or somebody's own
+        if _folder(Path(root)) is not None:  # unpacked by hand, or somebody's own
             self.remotes = ()  # type: ignore[misc]
         self.seed, self.test_share, self.normalize = seed, test_share, normalize
         super().__init__(root, split, transform, download=download)
@@ -109,7 +109,7 @@ class Names(TextDataset):
             text=[text for text, keeps in zip(texts, kept.tolist(), strict=True) if keeps],
             label=labels[kept],
             line=lines[kept],
-            file=[f"{folder}/{files[label]}".removeprefix("./") for label in labels[kept].tolist()],
+            file=[f"{folder}/{files[label]}".removeprefix("/") for label in labels[kept].tolist()],
         )
 
     def by_class(self) -> dict[str, list[str]]:
@@ -142,7 +142,6 @@ class Names(TextDataset):
 
 def _folder(root: Path) -> str | None:
     """Where the files are, relative to the root."""
-    for folder in ("data/names", "names", "."):
-        if (root / folder).is_dir() and any((root / folder).glob("*.txt")):
-            return folder
-    return None
+    own = ("",) if root.absolute().name == "names" else ()  # anywhere else lie other texts too
+    found = (folder for folder in ("data/names", "names", *own) if any((root / folder).glob("*.txt")))
+    return next(found, None)

@@ -67,10 +67,19 @@ def test_a_record_says_where_it_is(tutorial):
     assert names.lengths().tolist() == [len(text) for text in names.texts()]
 
 
-@pytest.mark.parametrize("layout", ["data/names", "names", "."])
+@pytest.mark.parametrize("layout", ["root/data/names", "root/names", "names"])
 def test_the_folder_may_be_any_of_three(tutorial, tmp_path, layout):
-    shutil.copytree(tutorial / "data" / "names", tmp_path / "root" / layout)
-    assert len(Names(tmp_path / "root")) == 20050
+    shutil.copytree(tutorial / "data" / "names", tmp_path / layout)
+    names = Names(tmp_path / layout.split("/")[0])
+    assert len(names) == 20050
+    assert names[7]["path"] == str(tmp_path / layout / "Arabic.txt")
+    assert names.fingerprint() == Names(tmp_path / layout.split("/")[0]).fingerprint()
+
+
+def test_other_texts_in_the_root_are_no_names(tmp_path):
+    (tmp_path / "notes.txt").write_text("Ana\nBo\n")
+    with pytest.raises(MissingDataError, match="download"):
+        Names(tmp_path)
 
 
 def test_a_split_is_stratified_and_keeps_equal_names_together(tutorial):
