@@ -28,8 +28,10 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Keep synthetic copies out of the user's cache folder."""
-    os.environ["DATAKIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Keep synthetic copies out of the user's cache folder; the workers of a run share theirs."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    cache = tmp_path_factory.getbasetemp().parent / "cache" if is_worker else tmp_path_factory.mktemp("cache")
+    os.environ["DATAKIT_CACHE"] = str(cache)
 
 
 @pytest.fixture(scope="session")
