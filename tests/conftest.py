@@ -1,5 +1,6 @@
 """What every test file may ask for."""
 
+import gc
 import os
 import tarfile
 import zipfile
@@ -16,6 +17,12 @@ settings.load_profile("datakit")  # a slow machine is no fault of the code
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish():
+    """What was imported stays: each collection of garbage, and one comes before every pass that is timed, walks it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
