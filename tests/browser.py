@@ -91,21 +91,49 @@ class Trouble:
             self.found.append(f"request: {url[:80]}")
 
 
+_KEPT = {}  # tabs that nobody uses, by browser and options
+
+
 @contextmanager
 def opened(browser, address, *, allowed=ALLOWED, before="", **options):
-    """A page, at whose end nothing must have gone wrong; the script `before` runs before its own."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    """A page, at whose end nothing must have gone wrong; the script `before` runs before its own.
+
+    A new tab costs more than the page in it: those of files are used again, with nothing stored. One in which a test
+    failed is not, nor one with a script of its own.
+    """
+    is_kept = address.startswith("file:") and not before and allowed is ALLOWED
+    key = browser, repr(sorted(options.items()))
+    page, trouble = (is_kept and _KEPT.pop(key, None)) or _new_tab(browser, options)
+    is_clean = False
     try:
-        page, trouble = context.new_page(), Trouble(allowed)
-        trouble.watch(page)
+        trouble.found, trouble.allowed = [], allowed
         if before:
             page.add_init_script(before)
         page.goto(address)
         yield page
         page.wait_for_timeout(50)  # for what the last step set off
         assert trouble.found == []
+        is_clean = True
     finally:
-        context.close()
+        if is_kept and is_clean:
+            _emptied(page, options)
+            _KEPT[key] = page, trouble
+        else:
+            page.context.close()
+
+
+def _new_tab(browser, options):
+    page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
+    trouble = Trouble()
+    trouble.watch(page)
+    return page, trouble
+
+
+def _emptied(page, options):
+    page.emulate_media(color_scheme=options.get("color_scheme", "light"))
+    if options.get("java_script_enabled", True):
+        page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
 
 
 def until(page, condition, seconds=5.0):

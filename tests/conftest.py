@@ -1,5 +1,6 @@
 """What every test file may ask for."""
 
+import gc
 import os
 import tarfile
 import zipfile
@@ -18,6 +19,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_finish():
+    """What was imported stays: each collection of garbage, and one comes before every pass that is timed, walks it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the checkout; a test that needs it says so when it is absent."""
@@ -28,8 +35,10 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Keep synthetic copies out of the user's cache folder."""
-    os.environ["DATAKIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Keep synthetic copies out of the user's cache folder; the workers of a run share theirs."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    cache = tmp_path_factory.getbasetemp().parent / "cache" if is_worker else tmp_path_factory.mktemp("cache")
+    os.environ["DATAKIT_CACHE"] = str(cache)
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,10 @@ def typed(line):
     context = click.Context(part, **command.context_settings)
     options = {name for option in part.get_params(context) for name in option.opts}
     unknown = {word for word in words if word.startswith("-")} - options
-    soon = {"bench": ["--repeats", "1"], "train": ["--epochs", "1", "--out", "runs/documents", "--force"]}
+    soon = {
+        "bench": ["--repeats", "1", "--records", "32"],
+        "train": ["--epochs", "1", "--out", "runs/documents", "--force"],
+    }
     return CliRunner().invoke(command, [*words, *soon.get(words[0], [])] if runs else [*names, "--help"]), unknown
 
 

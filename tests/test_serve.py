@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from drawings import die, draw
 
 from datakit.report.rerun import Run, own_files
 from datakit.report.serve import serve
@@ -54,14 +55,6 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def draw(events):
-    """What another process runs; it imports the user's module anew."""
-    sys.path.insert(0, os.getcwd())
-    import own_chain
-
-    return f"<p>{own_chain.chain_name()} {events}</p>"
-
-
 def test_a_run_reads_the_code_as_it_is_now(here):
     for name in ("one", "two"):
         write(here / "own_chain.py", CODE.format(name=name, size=40))
@@ -86,10 +79,6 @@ def test_code_that_fails_is_told_with_its_file(here, code, told):
     assert drawn.page is None
     assert told in drawn.error
     assert str(here / "own_chain.py") in drawn.files
-
-
-def die(events):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_process_that_dies_is_told():
@@ -220,7 +209,6 @@ def test_the_command(here):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "DATAKIT_CACHE": str(here / "cache")},
     )
     try:
         address = process.stdout.readline().split()[1]

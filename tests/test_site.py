@@ -1,5 +1,6 @@
 """The site that `make docs` builds: every link leads somewhere, nothing is loaded from elsewhere, search finds."""
 
+import contextlib
 import functools
 import http.server
 import importlib.util
@@ -238,22 +239,37 @@ def was_refused(request):
 
 
 @pytest.fixture
-def tab(chromium, address, site):
-    """A new tab whose complaints and requests to elsewhere fail the test."""
-    with chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="light") as context:
-        page, complaints = context.new_page(), []
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url) if was_refused(request) else None)
-        own = (address, site.as_uri(), "data:", "blob:")
-        page.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
-        yield page
+def tab(new_tab):
+    """A new tab."""
+    return new_tab()
+
+
+@pytest.fixture
+def new_tab(chromium, address, site):
+    """New tabs of the size of a phone, whose complaints and requests to elsewhere fail the test."""
+    complaints, own = [], (address, site.as_uri(), "data:", "blob:")
+    with contextlib.ExitStack() as contexts:
+
+        def opened(**options):
+            context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="light", **options)
+            page = contexts.enter_context(context).new_page()
+            page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("requestfailed", lambda request: complaints.append(request.url) if was_refused(request) else None)
+            page.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
+            return page
+
+        yield opened
     assert complaints == []
 
 
-def test_pages_open_on_a_phone(tab, address, pages):
+def test_pages_open_on_a_phone(new_tab, address, pages):
+    """With their scripts, which are the same on all of them and take as long as the page, one of each folder."""
     alike = {name for name in pages if name.startswith("decisions/000") and "0006" not in name}
+    scripted = {name.rpartition("/")[0]: name for name in sorted(pages.keys() - alike)}.values()
+    with_scripts, without = new_tab(), new_tab(java_script_enabled=False)
     for name in pages.keys() - alike:
+        tab = with_scripts if name in scripted else without
         tab.goto(address + name, wait_until="load")
         wider = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wider <= 0, (name, wider)

@@ -11,12 +11,13 @@ from datakit.reference.closeness import distance, noise_like
 from datakit.reference.dcgan import Dcgan, discriminator, generator
 from datakit.vision import CIFAR10
 
+EPOCHS = 7  # of eight: on five seeds samples are at most 29 % as far as noise is, and with the bug further than noise
 MISSED = {"normalisation-left-out": [0, 1], "viewed-not-permuted": [0]}
 """The bars that each bug misses: the distance, of that of pixel noise, and of that of the untrained generator's."""
 
 
 def test_samples_are_nearer_to_the_images_than_noise_is(trained, tmp_path):
-    result = trained("dcgan", out=tmp_path)
+    result = trained("dcgan", epochs=EPOCHS, out=tmp_path)
     assert result.passed, str(result)
     with Image.open(tmp_path / "epochs.webp") as frames, Image.open(tmp_path / "samples.png") as beside:
         assert frames.n_frames == result.epochs
@@ -30,7 +31,7 @@ def test_there_is_a_test_for_each_bug():
 @pytest.mark.parametrize("bug", ["normalisation-left-out", pytest.param("viewed-not-permuted", marks=pytest.mark.slow)])
 def test_a_bug_keeps_them_away(trained, bug):
     """By default that which misses both bars."""
-    result = trained("dcgan", bug)
+    result = trained("dcgan", bug, epochs=EPOCHS)
     assert not any(result.checks[place].passed for place in MISSED[bug]), str(result)
     assert result.checks[2].passed
 

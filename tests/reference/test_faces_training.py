@@ -6,6 +6,7 @@ import pytest
 from datakit.reference import find
 from datakit.reference.faces import MIDDLE
 
+EPOCHS = 8  # of ten: the error is 58 % of the mean shape's at most on five seeds, and with the bug above 115 %
 MISSED = {"points-not-rescaled": 0, "sides-not-swapped": 0, "split-leaks": 1}
 """The bar that each bug misses: the error, held-out images that were trained on."""
 
@@ -15,7 +16,7 @@ def test_there_is_a_test_for_each_bug():
 
 
 def test_synthetic_faces_are_learnt(trained):
-    result = trained("faces")
+    result = trained("faces", epochs=EPOCHS)
     assert result.passed, result
     assert [path.name for path in result.pictures] == ["curve.png", "predictions.png"]
 
@@ -23,7 +24,7 @@ def test_synthetic_faces_are_learnt(trained):
 @pytest.mark.parametrize("bug", [pytest.param("points-not-rescaled", marks=pytest.mark.slow), "sides-not-swapped"])
 def test_a_bug_makes_it_miss_the_bar(trained, bug):
     """Both miss the same bar; that which is nearer to it is tried by default."""
-    result = trained("faces", bug)
+    result = trained("faces", bug, epochs=EPOCHS)
     assert not result.checks[MISSED[bug]].passed, str(result)
 
 

@@ -8,6 +8,7 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn
 from datakit.reference import detectors, find
 from datakit.reference.weights import Pretrained
 
+EPOCHS = 3  # of four: on five seeds the least figure is 73 % where 50 % are asked for, with the bug 15 % at most
 MISSED = {"boxes-not-flipped": "on training images", "boxes-y-first": "on held-out images"}
 """Where each bug shows: a detector may learn from labels of which half are right, but cannot agree with them."""
 
@@ -17,7 +18,7 @@ def test_there_is_a_test_for_each_bug():
 
 
 def test_drawn_figures_are_found(trained):
-    result = trained("penn-fudan")
+    result = trained("penn-fudan", epochs=EPOCHS)
     assert result.passed, str(result)
     assert len(result.checks) == 5
     assert [path.name for path in result.pictures] == ["curve.png", "found.png"]
@@ -32,7 +33,7 @@ def test_drawn_figures_are_found(trained):
 @pytest.mark.parametrize("bug", ["boxes-not-flipped", pytest.param("boxes-y-first", marks=pytest.mark.slow)])
 def test_a_bug_makes_it_miss_the_bar(trained, bug):
     """By default the one that is harder to see: the other leaves next to nothing that is found."""
-    result = trained("penn-fudan", bug)
+    result = trained("penn-fudan", bug, epochs=EPOCHS)
     missed = [check for check in result.checks if MISSED[bug] in check.what]
     assert len(missed) == 2
     assert not any(check.passed for check in missed), str(result)

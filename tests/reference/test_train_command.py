@@ -15,11 +15,14 @@ from datakit.cli import command
 from datakit.errors import MissingDataError
 from datakit.reference import Check, Result, find
 from datakit.reference.ledger import write_row
+from datakit.vision import FaceLandmarks
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, one_thread):
-    """`datakit train` with these arguments, in a folder of its own."""
+    """`datakit train` with these arguments, in a folder of its own; how much there is to learn from is no matter."""
+    few = FaceLandmarks.synthetic(24)
+    monkeypatch.setattr(FaceLandmarks, "synthetic", lambda n: few)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(command, ["train", *map(str, arguments)])
 

@@ -329,7 +329,7 @@ def test_listing_references_takes_no_torch():
 
 def test_killed_and_taken_up_by_the_command(tmp_path, one_thread):
     """SIGKILL in the middle of an epoch; the end, in another process, is the same as that of a run nobody touched."""
-    words = ["train", "fgsm", "--synthetic", "--device", "cpu", "--epochs", "2"]
+    words = ["train", "fgsm", "--synthetic", "--device", "cpu", "--epochs", "1"]
     often = "from datakit.reference import training; training.train.__kwdefaults__['save_every'] = 0.0; "
     often += "import sys; sys.argv[0] = 'datakit'; from datakit.cli import main; main()"
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
