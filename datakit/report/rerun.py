@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import sys
@@ -89,14 +90,15 @@ def own_files() -> Iterator[str]:
 
 
 def _is_own(path: str) -> bool:
+    return os.path.isabs(path) and path.endswith(".py") and not os.path.realpath(path).startswith(_installed())
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Folders of Python, of installed packages and of datakit."""
     places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")]
     places.append(str(Path(datakit.__file__).parent))
-    real = os.path.realpath(path)
-    return (
-        os.path.isabs(path)
-        and path.endswith(".py")
-        and not any(real.startswith(os.path.realpath(place) + os.sep) for place in places)
-    )
+    return tuple(os.path.realpath(place) + os.sep for place in places)
 
 
 def _files_of(error: BaseException) -> Iterator[str]:
