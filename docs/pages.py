@@ -104,7 +104,7 @@ def seen(entry: Entry, copy: Dataset, folder: Path) -> list[str]:
     drawings = [draw(sample, classes=copy.classes, side=SIDE) for sample in samples]
     images = [drawing.image for drawing in drawings if drawing is not None]
     images = images or [wave(sample["waveform"].numpy()) for sample in samples if "waveform" in sample]
-    if not images and entry.group == "text":
+    if not images and not any(hasattr(value, "shape") for value in samples[0].values()):
         return ["## Records of the synthetic copy", records(copy, samples)]
     if not images:
         rows = [f"| `{key}` | {kind(value)} | {content(value)} |" for key, value in samples[0].items() if key != "path"]

@@ -24,7 +24,7 @@ class TextDataset(Dataset):
         >>> from datakit.text import Names
         >>> names = Names.synthetic(n=60)
         >>> next(names.texts()), names.lengths()[:4]
-        ('Deng', array([4, 4, 5, 5]))
+        ('Dang', array([4, 3, 3, 4]))
     """
 
     collate_fn = staticmethod(collate.pad)

@@ -63,12 +63,12 @@ class Names(TextDataset):
     Examples:
         >>> from datakit.text import Names
         >>> names = Names.synthetic(n=60, split="train", seed=0)
-        >>> names
-        Names('…', split='train'): 51 records, 6 classes: Chinese, Greek, Irish, Italian, Japanese, …
+        >>> len(names), names.classes
+        (48, ('Chinese', 'Greek', 'Irish', 'Italian', 'Japanese', 'Russian'))
         >>> names[0]["text"], names.classes[names[0]["label"]]
-        ('Deng', 'Chinese')
+        ('Dang', 'Chinese')
         >>> names.by_class()["Greek"][:3]
-        ['Nikolopoulos', 'Stavrakis', 'Petridis']
+        ['Nikoloudis', 'Christakis', 'Kostoudis']
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS

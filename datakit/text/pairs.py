@@ -69,11 +69,11 @@ class TranslationPairs(TextDataset):
         >>> from datakit.text import ENGLISH_PREFIXES, TranslationPairs, normalize_sentence
         >>> pairs = TranslationPairs.synthetic(n=40)
         >>> pairs[3]["text"], pairs[3]["target_text"]
-        ('They are not tired.', 'Ils ne sont pas fatigués.')
+        ('Tom is alone.', 'Tom est seul.')
         >>> reversed_ = TranslationPairs(pairs.root, source="fra", target="eng", normalize=normalize_sentence,
         ...                              max_words=9, prefixes={"eng": ENGLISH_PREFIXES})
         >>> reversed_[3]["text"], reversed_[3]["target_text"]
-        ('ils ne sont pas fatigues', 'they are not tired')
+        ('je ne suis pas mechant', 'i am not mean')
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
