@@ -197,7 +197,9 @@ class Mapped(Derived):
         super().__init__(transform)
         if isinstance(foreign, str | bytes) or not (hasattr(foreign, "__len__") and hasattr(foreign, "__getitem__")):
             shown = f" {foreign!r}" if isinstance(foreign, str | bytes) else ""
-            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}{shown}")
+            is_stream = hasattr(foreign, "__iter__") and not shown
+            hint = "; of what can only be iterated over make a datakit.Stream or, of Hugging Face, from_hf" * is_stream
+            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}{shown}{hint}")
         self.foreign, self.fn = foreign, fn
         self.classes = getattr(foreign, "classes", ())
 
