@@ -48,8 +48,8 @@ class Loader(DataLoader[Any]):
     one that the training loop received; every later pass begins the next epoch.
 
     Args:
-        dataset: a datakit dataset or `Stream`; any other map-style dataset is put into `Mapped`. A stream is read in its
-            own order and takes no `shuffle`, `groups`, `lengths` and `on_error="replace"`.
+        dataset: a datakit dataset or `Stream`; any other map-style dataset is put into `Mapped`. A stream is read in
+            its own order and takes no `shuffle`, `groups`, `lengths` and `on_error="replace"`.
         batch_size: samples a batch, on this rank.
         seed: decides the order and every random transform.
         shuffle: a new permutation each epoch.
@@ -379,7 +379,7 @@ class Loader(DataLoader[Any]):
         if failures and len(self.failures) > allowed:
             first = "\n  ".join(map(str, self.failures[:5]))
             raise CorruptDataError(
-                f"{len(self.failures)} of {self._at[1] if length is None else length} records could not be read, more than the {allowed} "
+                f"{len(self.failures)} of {length or self._at[1]} records could not be read, more than the {allowed} "
                 f"that max_bad={self.max_bad} allows in an epoch; the first:\n  {first}"
             )
 

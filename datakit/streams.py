@@ -75,7 +75,7 @@ class Stream(Derived):
 
     def begin(self, epoch: int) -> Iterator[Any]:
         """The raw records of an epoch from the first on."""
-        source = self.source
+        source: Any = self.source
         if hasattr(source, "set_epoch"):
             source = copy.copy(source)
             source.set_epoch(epoch)
@@ -254,8 +254,8 @@ class _Forward(Iterator[Any]):
             raise
         except Exception as error:
             self.error = StreamError(
-                f"{self.stream!r} failed at record {self.position} of epoch {self.epoch}, and nothing comes after that: "
-                f"{type(error).__name__}: {error}"
+                f"{self.stream!r} failed at record {self.position} of epoch {self.epoch}, and nothing comes after "
+                f"that: {type(error).__name__}: {error}"
             )
             raise self.error from error
         self.position += 1
