@@ -100,11 +100,12 @@ def test_the_only_image_label_and_sound_get_their_names():
 
 def test_ambiguous_columns_keep_their_names():
     two = table(
-        {"left": Image(), "right": Image(), "a": ClassLabel(names=["x"]), "b": ClassLabel(names=["y"]), "c": Audio(), "d": Audio()},
+        {"left": Image(), "right": Image(), "c": Audio(), "d": Audio()}
+        | {"a": ClassLabel(names=["x"]), "b": ClassLabel(names=["y"])},
         left=[medium(png())], right=[medium(png(9))], a=[0], b=[0], c=[medium(wav())], d=[medium(wav(9))],
     )  # fmt: skip
     ds = datakit.from_hf(two)
-    assert list(ds[0]) == ["index", "left", "right", "a", "b", "c", "d"]
+    assert list(ds[0]) == ["index", "left", "right", "c", "d", "a", "b"]
     assert ds[0]["right"].shape == (5, 9, 3)
     assert ds[0]["d"]["waveform"].shape == (1, 9)
     assert (tuple(ds.classes), ds.class_names) == ((), {"a": ("x",), "b": ("y",)})
