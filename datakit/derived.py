@@ -170,7 +170,7 @@ class Concat(Derived):
 
 
 class Mapped(Derived):
-    """Any map-style dataset under datakit's promises: torchvision's, one of Hugging Face, a list.
+    """Any map-style dataset under datakit's promises: torchvision's, a list; for Hugging Face's there is `from_hf`.
 
     Reading `foreign[i]` and `fn` both run with the global generators seeded from the sample's key, so a dataset that
     augments by itself is as reproducible as ours. An `image` that is a PIL image becomes an array.

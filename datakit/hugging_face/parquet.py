@@ -17,6 +17,7 @@ from datakit.hugging_face.plan import Choice
 from datakit.hugging_face.tables import Rows
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+_LARGEST = 2**31  # bytes of a row group, which is read whole
 _OPEN = 64  # files that a process keeps open
 
 
@@ -91,7 +92,10 @@ class ParquetFiles(Rows):
     def _read(self, group: int, columns: Sequence[str]) -> Mapping[str, Any]:
         file, place = (int(number) for number in self._groups[group])
         try:
-            table = self._file(file).read_row_group(place, columns=list(columns), use_threads=False)
+            opened = self._file(file)
+            if (size := opened.metadata.row_group(place).total_byte_size) > _LARGEST:
+                raise CorruptDataError(f"{size:,} bytes, more than {_LARGEST:,}: write it anew with smaller row groups")
+            table = opened.read_row_group(place, columns=list(columns), use_threads=False)
             return {name: _one(table.column(name)) for name in columns}
         except Exception as error:
             self._open.pop(file, None)
