@@ -227,7 +227,6 @@ def test_values_have_the_declared_types(feature, value, want):
             [medium(wav())],
             "declares 16000 Hz and any number of channels, the sound has 8000",
         ),
-        (Audio(num_channels=2), [medium(wav())], "declares any Hz and 2 channels, the sound has 8000 Hz and 1"),
         (ClassLabel(names=["a"]), [None], "column 'x' has no label: it is null"),
         (List(Value("int8")), [[1, None, None]], "column 'x' has 2 nulls among its numbers"),
         (List(List(Value("int8"))), [[[1], None]], "column 'x' has 1 nulls"),
@@ -237,6 +236,13 @@ def test_values_have_the_declared_types(feature, value, want):
 def test_errors_name_row_and_column(feature, values, message):
     with pytest.raises(SampleError, match=message):
         datakit.from_hf(table({"x": feature}, x=values))[0]
+
+
+def test_a_declared_number_of_channels():
+    if "num_channels" not in Audio.__dataclass_fields__:
+        pytest.skip("this release of datasets does not declare channels")
+    with pytest.raises(SampleError, match="declares any Hz and 2 channels, the sound has 8000 Hz and 1"):
+        datakit.from_hf(table({"x": Audio(num_channels=2)}, x=[medium(wav())]))[0]
 
 
 @pytest.mark.parametrize(

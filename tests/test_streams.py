@@ -131,6 +131,33 @@ def test_ends_as_an_index_of_that_length_does(n, ranks, batch_size):
             assert ours == [batch["x"].tolist() for batch in Loader(Mapped([{"x": k} for k in range(n)]), **options)]
 
 
+@pytest.mark.parametrize(("n", "size", "ranks"), [(8, 4, 1), (8, 2, 2), (7, 4, 1)])
+def test_the_last_batch_is_known_to_be_the_last(n, size, ranks):
+    for rank in range(ranks):
+        loader, seen = Loader(counted(n), size, rank=rank, world_size=ranks), []
+        for _ in loader:
+            state = loader.state_dict()
+            seen.append((loader.epoch, state["epoch"], state["samples"]))
+        assert seen == [(0, 0, 4), (1, 1, 0)]
+
+
+def test_going_back_begins_anew():
+    """One process reads by one iterator: another pass over the same stream, or an earlier place, begins it again."""
+    stream = counted()
+    loader = Loader(stream, 4, seed=SEED, collate_fn=list)
+    passing = iter(loader)
+    next(passing)
+    state = loader.state_dict()
+    next(passing)
+    other = Loader(stream, 4, seed=SEED, collate_fn=list)
+    other.load_state_dict(state)
+    found = [sample for pair in itertools.zip_longest(passing, other) for batch in pair for sample in batch or ()]
+    assert same(
+        sorted(found, key=lambda sample: sample["number"]),
+        sorted(truth()[0][8:] + truth()[0][4:], key=lambda sample: sample["number"]),
+    )
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resume_is_exact_at_every_step(workers):
     whole = truth()[0]

@@ -13,7 +13,7 @@ from datakit.chain import Transform
 from datakit.dataset import digest
 from datakit.errors import DatakitError, UnknownNameError
 from datakit.hugging_face.plan import Choice, Plan
-from datakit.hugging_face.tables import collate_of
+from datakit.hugging_face.tables import collate_of, one_array
 from datakit.streams import Stream
 
 
@@ -52,8 +52,10 @@ class HuggingFaceStream(Stream):
 
     def raw_path(self, raw: Any) -> str | None:
         """The path that the row names."""
+        if self.plan is None or not self.plan.has_path:
+            return None
         try:
-            return None if self.plan is None else self.plan.path(_arrays(raw), 0)
+            return self.plan.path(_arrays(raw), 0)
         except Exception:  # it is asked for to describe an error, and must not put another in its place
             return None
 
@@ -73,7 +75,7 @@ def undecoded(dataset: Any) -> Any:
 
 
 def _arrays(table: Any) -> dict[str, Any]:
-    return {name: table.column(name).combine_chunks() for name in table.column_names}
+    return {name: one_array(table.column(name)) for name in table.column_names}
 
 
 def _plain(row: Any, chosen: Choice) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from datakit.chain import Transform
 from datakit.dataset import digest
 from datakit.errors import CorruptDataError, MissingDataError
 from datakit.hugging_face.plan import Choice
-from datakit.hugging_face.tables import Rows
+from datakit.hugging_face.tables import Rows, one_array
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 _LARGEST = 2**31  # bytes of a row group, which is read whole
@@ -96,7 +96,7 @@ class ParquetFiles(Rows):
             if (size := opened.metadata.row_group(place).total_byte_size) > _LARGEST:
                 raise CorruptDataError(f"{size:,} bytes, more than {_LARGEST:,}: write it anew with smaller row groups")
             table = opened.read_row_group(place, columns=list(columns), use_threads=False)
-            return {name: _one(table.column(name)) for name in columns}
+            return {name: _plain(table.column(name)) for name in columns}
         except Exception as error:
             self._open.pop(file, None)
             if not Path(self.files[file]).exists():
@@ -174,11 +174,9 @@ def _about(file: str) -> tuple[list[int], Mapping[str, Any]]:
         raise CorruptDataError(f"{file}: no whole Parquet file ({type(error).__name__}: {text})") from error
 
 
-def _one(column: Any) -> Any:
+def _plain(column: Any) -> Any:
     """A column as one array; dictionaries, which others write, become their values."""
     import pyarrow as pa
 
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks == 1 else pa.concat_arrays(array.chunks)
+    array = one_array(column)
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -52,6 +52,7 @@ class Plan:
     Attributes:
         fields: the keys.
         columns: the columns that are read.
+        has_path: whether a row may say where it came from.
         class_names: names of the labels, by the key of the sample.
         classes: those of the only labels, or else of `label` or `labels`.
 
@@ -68,6 +69,7 @@ class Plan:
         self.medium = next((f for f in self.fields if f.kind in MEDIA), None)
         if "path" in chosen or sum(field.kind in MEDIA for field in self.fields) > 1:
             self.medium = None
+        self.has_path = self.medium is not None or "path" in chosen
         self.class_names = {key: names for field in self.fields for key, names in _labels(field.key, field.feature)}
         only = self.class_names if len(self.class_names) == 1 else {}
         self.classes: Sequence[str] = next(
@@ -91,7 +93,7 @@ class Plan:
                 sample["waveform"], sample["sample_rate"] = read_sound(field.feature, field.name, array, row)
             else:
                 sample[field.key] = field.reader(array, row)
-        path = self.path(columns, row)
+        path = self.path(columns, row) if self.has_path else None
         if path is not None:
             sample["path"] = path
         return _with_empty_masks(sample)

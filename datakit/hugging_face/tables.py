@@ -41,6 +41,8 @@ class Rows(Derived):
 
     def path_of(self, index: int) -> str | None:
         """The path that the row names, its image or sound left alone; None where it cannot be told."""
+        if not self.plan.has_path:
+            return None
         try:
             return self.plan.path(*self.row(index, self.plan.columns))
         except Exception:  # it is asked for to describe an error, and must not put another in its place
@@ -97,6 +99,16 @@ def _header(array: Any, row: int) -> tuple[int, int]:
     return about.frames, about.sample_rate
 
 
+def one_array(column: Any) -> Any:
+    """A column of a table as one array; a row is one chunk already, but for rows that were put together."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    import pyarrow as pa
+
+    array = column.combine_chunks()
+    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+
+
 def collate_of(plan: Plan) -> Callable[[Sequence[Any]], Any] | None:
     """By what a `Loader` makes batches: as the datasets of sounds and of objects do."""
     if "waveform" in plan.keys or "tokens" in plan.keys:
@@ -120,7 +132,7 @@ class HuggingFace(Rows):
     def row(self, index: int, columns: Sequence[str]) -> tuple[Mapping[str, Any], int]:
         """The row as Arrow arrays of one value each: a view into the table."""
         table = self._table[index]
-        return {name: table.column(name).chunk(0) for name in columns}, 0
+        return {name: one_array(table.column(name)) for name in columns}, 0
 
     def fingerprint(self) -> str:
         """Hugging Face's own, with the columns that are taken."""
