@@ -193,7 +193,7 @@ def test_objects_of_a_detection_dataset(feature):
         (Translation(["en", "fr"]), {"en": "cat", "fr": "chat"}, {"en": "cat", "fr": "chat"}),
         (List(Image()), [medium(png(3, 2))], [np.full((2, 3, 3), (10, 20, 30), np.uint8)]),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_have_the_declared_types(feature, value, want):
     features = Features(x=feature)
@@ -231,7 +231,7 @@ def test_values_have_the_declared_types(feature, value, want):
         (List(Value("int8")), [[1, None, None]], "column 'x' has 2 nulls among its numbers"),
         (List(List(Value("int8"))), [[[1], None]], "column 'x' has 1 nulls"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_errors_name_row_and_column(feature, values, message):
     with pytest.raises(SampleError, match=message):

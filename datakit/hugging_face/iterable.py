@@ -62,7 +62,8 @@ class HuggingFaceStream(Stream):
     def fingerprint(self) -> str:
         """Of the features, the split and the columns that are taken: what is in the stream is not known."""
         about: Any = self.source
-        return digest("HuggingFaceStream", str(about.features), str(about.split), repr(self.chosen))
+        declared = None if about.features is None else about.features.to_dict()
+        return digest("HuggingFaceStream", repr(declared), str(about.split), repr(self.chosen))
 
     def __repr__(self) -> str:
         return f"HuggingFaceStream({', '.join(self.plan.keys if self.plan else ['columns unknown'])})"
