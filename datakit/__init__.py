@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from datakit.dataset import Dataset
     from datakit.derived import Concat, Mapped, Subset
     from datakit.files import Remote, ensure
+    from datakit.hugging_face.parquet import load
+    from datakit.hugging_face.reading import from_hf
+    from datakit.hugging_face.saving import save
+    from datakit.hugging_face.writing import to_hf
     from datakit.loader import Loader
     from datakit.report.show import show
     from datakit.sampling import Key, KeySampler
+    from datakit.streams import Stream
     from datakit.tables import read_table
 
 _HOME = {
@@ -31,13 +36,18 @@ _HOME = {
     "Loader": "loader",
     "Mapped": "derived",
     "Remote": "files",
+    "Stream": "streams",
     "Subset": "derived",
     "ensure": "files",
     "find": "catalog",
+    "from_hf": "hugging_face.reading",
+    "load": "hugging_face.parquet",
     "names": "catalog",
     "padding_share": "buckets",
     "read_table": "tables",
+    "save": "hugging_face.saving",
     "show": "report.show",
+    "to_hf": "hugging_face.writing",
 }
 _MODULES = ("audio", "collate", "errors", "testing", "text", "transforms", "vision")
 
@@ -51,18 +61,23 @@ __all__ = [
     "Loader",
     "Mapped",
     "Remote",
+    "Stream",
     "Subset",
     "audio",
     "collate",
     "ensure",
     "errors",
     "find",
+    "from_hf",
+    "load",
     "names",
     "padding_share",
     "read_table",
+    "save",
     "show",
     "testing",
     "text",
+    "to_hf",
     "transforms",
     "vision",
 ]

@@ -18,7 +18,7 @@ import torch.utils.data
 from datakit import probe
 from datakit.chain import Transform, apply, steps, trace
 from datakit.columns import Columns, Record
-from datakit.errors import SampleError, UnknownNameError
+from datakit.errors import DatakitError, SampleError, UnknownNameError
 from datakit.files import Remote, ensure
 from datakit.foreign import preserved
 from datakit.sample import Sample
@@ -41,11 +41,24 @@ class LoaderKey(Key):
 
 
 class Batch(list[Any]):
-    """The samples of one batch, with the keys that they were read under."""
+    """The samples of one batch, with the keys that they were read under.
 
-    def __init__(self, samples: Iterable[Any], keys: Sequence[Any]) -> None:
+    Attributes:
+        keys: those that were asked for.
+        length: of a stream, with its last batch; else None.
+        error: why a stream cannot go on; there are no samples then.
+    """
+
+    def __init__(
+        self,
+        samples: Iterable[Any],
+        keys: Sequence[Any],
+        *,
+        length: int | None = None,
+        error: DatakitError | None = None,
+    ) -> None:
         super().__init__(samples)
-        self.keys = keys
+        self.keys, self.length, self.error = keys, length, error
 
 
 class Dataset(torch.utils.data.Dataset[Any]):

@@ -27,11 +27,13 @@ class Packet(NamedTuple):
         batch: what the collate function made; None where no sample was left.
         failures: the records that could not be read.
         error: why there is no batch, where that is not a record's fault.
+        length: of a stream, with its last batch; else None.
     """
 
     batch: Any
     failures: tuple[SampleError, ...] = ()
     error: DatakitError | None = None
+    length: int | None = None
 
 
 class Collator:
@@ -42,13 +44,15 @@ class Collator:
 
     def __call__(self, read: Batch) -> Packet:
         """Put the samples that were read into a packet."""
+        if read.error is not None:
+            return Packet(None, error=read.error)
         failures = tuple(item.error for item in read if isinstance(item, Failed))
         if failures and self.on_error == "raise":
             return Packet(None, failures)
         try:
             samples = [self._replacement(item) if isinstance(item, Failed) else item for item in read]
             samples = [sample for sample in samples if sample is not None]
-            return Packet(self._collated(samples, read) if samples else None, failures)
+            return Packet(self._collated(samples, read) if samples else None, failures, length=read.length)
         except Exception as error:
             return Packet(None, failures, _sendable(error))
 

@@ -170,7 +170,7 @@ class Concat(Derived):
 
 
 class Mapped(Derived):
-    """Any map-style dataset under datakit's promises: torchvision's, one of Hugging Face, a list.
+    """Any map-style dataset under datakit's promises: torchvision's, a list; for Hugging Face's there is `from_hf`.
 
     Reading `foreign[i]` and `fn` both run with the global generators seeded from the sample's key, so a dataset that
     augments by itself is as reproducible as ours. An `image` that is a PIL image becomes an array.
@@ -197,7 +197,9 @@ class Mapped(Derived):
         super().__init__(transform)
         if isinstance(foreign, str | bytes) or not (hasattr(foreign, "__len__") and hasattr(foreign, "__getitem__")):
             shown = f" {foreign!r}" if isinstance(foreign, str | bytes) else ""
-            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}{shown}")
+            is_stream = hasattr(foreign, "__iter__") and not shown
+            hint = "; of what can only be iterated over make a datakit.Stream or, of Hugging Face, from_hf" * is_stream
+            raise TypeError(f"Mapped needs a dataset with len() and [i], got {type(foreign).__name__}{shown}{hint}")
         self.foreign, self.fn = foreign, fn
         self.classes = getattr(foreign, "classes", ())
 

@@ -30,11 +30,13 @@ from datakit.errors import (
     UnknownNameError,
     WorkerError,
 )
-from datakit.passes import Pass, Workers
+from datakit.passes import Pass, StreamPass, Workers
 from datakit.sampling import Key, KeySampler
+from datakit.streams import Stream, StreamBatches, StreamKeys, check_options
 
 _STATE_VERSION = 1
 _CHECK_SAMPLES, _CHECK_SECONDS = 16, 0.25
+_FEW = 1000  # records of a stream of which a share may be bad
 _NEED_WORKERS = {"prefetch_factor", "persistent_workers", "multiprocessing_context"}
 _DECIDED_HERE = {"sampler", "batch_sampler", "generator", "in_order"}
 
@@ -46,7 +48,8 @@ class Loader(DataLoader[Any]):
     one that the training loop received; every later pass begins the next epoch.
 
     Args:
-        dataset: a datakit dataset; any other map-style dataset is put into `Mapped`.
+        dataset: a datakit dataset or `Stream`; any other map-style dataset is put into `Mapped`. A stream is read in
+            its own order and takes no `shuffle`, `groups`, `lengths` and `on_error="replace"`.
         batch_size: samples a batch, on this rank.
         seed: decides the order and every random transform.
         shuffle: a new permutation each epoch.
@@ -66,7 +69,8 @@ class Loader(DataLoader[Any]):
         on_error: what a record that cannot be read does: `raise` a `SampleError`, `skip` it (the batch is smaller), or
             `replace` it by another record, chosen by its key. Skipped and replaced records are listed in `failures`.
         max_bad: how many records of an epoch may fail before `skip` and `replace` raise all the same: a share of the
-            dataset (float) or a number (int); at least 1.
+            dataset (float) or a number (int); at least 1. Of a stream a share of what was received so far, and of the
+            first thousand at least.
         verify: before the first pass, read up to 16 samples twice, for about a quarter of a second, and raise where
             two differ.
         timeout: seconds to wait for a worker's batch before it counts as hung.
@@ -79,7 +83,8 @@ class Loader(DataLoader[Any]):
 
     Raises:
         SampleError: while iterating, for a record that cannot be read.
-        CorruptDataError: while iterating, for more bad records than `max_bad`.
+        CorruptDataError: while iterating, for more bad records than `max_bad`, and for a stream whose source fails.
+        DatakitError: for a stream with options that need an index.
         CollateError: while iterating, for samples that do not fit into one batch.
         WorkerError: while iterating, when a worker dies, hangs or cannot be started.
         ReproducibilityError: at the first pass, for a transform that is not a function of the key.
@@ -124,10 +129,14 @@ class Loader(DataLoader[Any]):
             raise ValueError(f"timeout={timeout}: a worker that hangs must be found; give seconds above 0")
         self.records = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
         self._options, self._collate = dict(options), collate_fn or self.records.collate_fn or collate.stack
-        sampler = KeySampler if lengths is None else partial(BucketSampler, lengths=lengths)
-        self.keys: KeySampler = sampler(
-            self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, groups=groups
-        )
+        if isinstance(self.records, Stream):
+            check_options(shuffle=shuffle, groups=groups, lengths=lengths, on_error=on_error)
+            self.keys: KeySampler = StreamKeys(seed=seed, rank=rank, world_size=world_size)
+        else:
+            sampler = KeySampler if lengths is None else partial(BucketSampler, lengths=lengths)
+            self.keys = sampler(
+                self.records, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, groups=groups
+            )
         self.keys.block = self._block = batch_size * self.keys.world_size
         self.keys.key_type = LoaderKey
         self.keys.multiple_of = batch_size * self.keys.world_size if drop_last else 1
@@ -138,7 +147,7 @@ class Loader(DataLoader[Any]):
         self._passes = 0  # counted, not held: a pass that nobody holds lets its workers go
         self.patience = timeout
         super().__init__(
-            self.records,
+            self._read(batch_size, drop_last),
             batch_size,
             sampler=self.keys,
             drop_last=drop_last,
@@ -170,7 +179,8 @@ class Loader(DataLoader[Any]):
         self._at, self._next = (epoch, start), (epoch + 1, 0)
         self.failures = []
         self._passes += 1
-        return Pass(self, self._packets(), self._passes, epoch, start)
+        kind = StreamPass if isinstance(self.records, Stream) else Pass
+        return kind(self, self._packets(), self._passes, epoch, start)
 
     def with_workers(self, num_workers: int, *, start_method: str | None = None, batch_size: int | None = None) -> Self:
         """The same stream from where this loader is, by another number of workers.
@@ -266,7 +276,7 @@ class Loader(DataLoader[Any]):
             "epoch": epoch,
             "samples": samples,
             "shuffle": self.keys.shuffle,
-            "length": len(self.records),
+            "length": self._length(),
             "fingerprint": self._fingerprint,
             "groups": "" if self.keys.groups is None else digest(self.keys.groups.tobytes()),
             "lengths": self._lengths_digest(),
@@ -295,11 +305,22 @@ class Loader(DataLoader[Any]):
         for field in ("seed", "epoch", "samples", "block"):
             if not isinstance(state[field], int) or (field != "seed" and not state[field] >= (field == "block")):
                 raise StateError(f"the state is damaged: its {field} is {state[field]!r}")
-        if state["samples"] > len(self.records):
-            raise StateError(f"the state is damaged: its samples are {state['samples']} of {len(self.records)}")
+        length = self._length()
+        if length is not None and state["samples"] > length:
+            raise StateError(f"the state is damaged: its samples are {state['samples']} of {length}")
         self.keys.seed, self.keys.block = state["seed"], state["block"]
         self._next = self._at = (state["epoch"], state["samples"])
         self._passes += 1
+
+    def _read(self, batch_size: int, drop_last: bool) -> torch.utils.data.Dataset[Any]:
+        """What the workers read from."""
+        if not isinstance(self.records, Stream):
+            return self.records
+        return StreamBatches(self.records, batch_size, self.keys.rank, self.keys.world_size, drop_last)
+
+    def _length(self) -> int | None:
+        """How many records there are; None for a stream."""
+        return None if isinstance(self.records, Stream) else len(self.records)
 
     def _lengths_digest(self) -> str:
         keys = self.keys
@@ -321,14 +342,17 @@ class Loader(DataLoader[Any]):
     def _check_reproducible(self) -> None:
         """Read some samples twice: more than one, since a transform may act by chance, but not for long."""
         stage, deadline = None, time.monotonic() + _CHECK_SECONDS
-        for index in range(min(len(self.records), _CHECK_SAMPLES)):
+        length = self._length()
+        for index in range(_CHECK_SAMPLES if length is None else min(length, _CHECK_SAMPLES)):
             key = Key(self.seed, self._next[0], index)
             try:
                 stage = irreproducible(partial(self.records.trace, key))
-            except SampleError:
-                continue  # the pass itself deals with bad records
+            except (SampleError, IndexError):
+                continue  # the pass itself deals with bad records, and with a stream that is over
             if stage is not None or time.monotonic() > deadline:
                 break
+        if isinstance(self.records, Stream):
+            self.records.rest()
         if stage is not None:
             raise ReproducibilityError(
                 f"{stage}: two runs under the same key, {key}, gave different samples. It draws from a generator of "
@@ -348,12 +372,14 @@ class Loader(DataLoader[Any]):
         if failures and self.on_error == "raise":
             raise failures[0]
         self.failures.extend(failures)
-        share = self.max_bad * len(self.records) if isinstance(self.max_bad, float) else self.max_bad
+        length = self._length()
+        records = max(self._at[1], _FEW) if length is None else length
+        share = self.max_bad * records if isinstance(self.max_bad, float) else self.max_bad
         allowed = max(1, int(share))
         if failures and len(self.failures) > allowed:
             first = "\n  ".join(map(str, self.failures[:5]))
             raise CorruptDataError(
-                f"{len(self.failures)} of {len(self.records)} records could not be read, more than the {allowed} "
+                f"{len(self.failures)} of {length or self._at[1]} records could not be read, more than the {allowed} "
                 f"that max_bad={self.max_bad} allows in an epoch; the first:\n  {first}"
             )
 

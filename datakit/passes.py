@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch.utils.data._utils import signal_handling
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from datakit.delivery import Packet
-from datakit.errors import WorkerError
+from datakit.errors import StateError, WorkerError
 
 if TYPE_CHECKING:
     from datakit.loader import Loader
@@ -38,7 +38,7 @@ class Pass(Iterator[Any]):
 
     def __next__(self) -> Any:
         if self.error:
-            raise WorkerError(f"this pass ended with an error after {self.steps} of {self.total} batches: {self.error}")
+            raise WorkerError(f"this pass ended with an error after {self._done()} batches: {self.error}")
         try:
             return self._next_batch()
         except StopIteration:
@@ -47,6 +47,9 @@ class Pass(Iterator[Any]):
             self._close(error)
             raise
 
+    def _done(self) -> str:
+        return f"{self.steps} of {self.total}"
+
     def _next_batch(self) -> Any:
         while True:
             packet = self._next_packet()
@@ -54,7 +57,7 @@ class Pass(Iterator[Any]):
                 raise packet.error
             self.loader.count(packet.failures)
             self.steps += 1
-            self.loader.received(self, self.steps, is_end=False)
+            self.loader.received(self, self.steps, is_end=packet.length is not None)
             if packet.batch is not None:
                 return packet.batch
 
@@ -72,9 +75,9 @@ class Pass(Iterator[Any]):
 
     def _outstanding(self) -> str:
         """Which records the workers were asked for and have not delivered; one of them is the likely cause."""
-        keys, ahead = self.loader.keys, self.loader.num_workers * (self.loader.prefetch_factor or 1)
-        mine = keys.order(self.epoch)[self.start : keys.end(self.start)][keys.rank :: keys.world_size]
-        due = mine[self.steps * self.size : (self.steps + max(ahead, 1)) * self.size].tolist()
+        ahead = self.loader.num_workers * (self.loader.prefetch_factor or 1)
+        mine = self.loader.keys.share(self.epoch, self.start)
+        due = list(mine[self.steps * self.size : (self.steps + max(ahead, 1)) * self.size])
         more = f" and {len(due) - _SHOWN} more" if len(due) > _SHOWN else ""
         return (
             f"asked for and not delivered, from batch {self.steps} of epoch {self.epoch} on: records "
@@ -86,6 +89,34 @@ class Pass(Iterator[Any]):
         if isinstance(self.packets, Workers):
             self.packets.stop()
         self.loader._iterator = None  # or a loader with persistent workers would go on with these
+
+
+class StreamPass(Pass):
+    """A pass over a stream: it ends where the last batch says so."""
+
+    def __init__(self, loader: Loader, packets: Iterator[Packet], number: int, epoch: int, start: int) -> None:
+        super().__init__(loader, packets, number, epoch, start)
+        self.length: int | None = None
+
+    def __len__(self) -> NoReturn:
+        raise TypeError("a stream has no length: it ends when it ends")
+
+    def _done(self) -> str:
+        return str(self.steps)
+
+    def _next_packet(self) -> Packet:
+        if self.length is not None:
+            if isinstance(self.packets, Workers) and not self.loader.persistent_workers:
+                self.packets.finish()
+            raise StopIteration
+        packet = super()._next_packet()
+        self.length = packet.length
+        if self.length is not None and self.start and self.length <= self.start:
+            raise StateError(
+                f"the stream ended after {self.length} records of epoch {self.epoch}, where the state that was loaded "
+                f"is at {self.start}: it is of another stream, or of one with more records"
+            )
+        return packet
 
 
 class Workers(_MultiProcessingDataLoaderIter):
@@ -112,6 +143,10 @@ class Workers(_MultiProcessingDataLoaderIter):
         if not found[0] and time.monotonic() - self.since > self.patience:
             raise RuntimeError(f"the workers sent nothing for {self.patience:g} seconds")
         return found
+
+    def finish(self) -> None:
+        """End the workers as after the last batch."""
+        self._shutdown_workers()
 
     def stop(self) -> None:
         """End the workers at once; a hung one would not hear anything milder."""

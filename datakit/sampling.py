@@ -120,11 +120,13 @@ class KeySampler(Sampler[Key]):
     def __len__(self) -> int:
         return len(range(self.rank, self.end(), self.world_size))
 
+    def share(self, epoch: int, start: int) -> Sequence[int]:
+        """The indices of `epoch` that this rank gets, from `start` in the order of all ranks on."""
+        share: Any = self.order(epoch)[start : self.end(start)][self.rank :: self.world_size]
+        return share  # type: ignore[no-any-return]
+
     def __iter__(self) -> Iterator[Key]:
-        epoch, mine = (
-            self.epoch,
-            self.order(self.epoch)[self.start : self.end(self.start)][self.rank :: self.world_size],
-        )
+        epoch, mine = self.epoch, self.share(self.epoch, self.start)
         return (self.key_type(self.seed, epoch, int(index)) for index in mine)
 
 

@@ -19,6 +19,8 @@ from datakit.chain import Compose, Transform
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
 from datakit.errors import DatakitError, MissingDataError, UnknownNameError, suggest
+from datakit.loader import Loader
+from datakit.streams import Stream
 
 if TYPE_CHECKING:
     from datakit.audio import KaldiData
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _FORMS = "a catalog name (see `datakit list`), a folder of images or sounds, or package.module:object"
 _NOT_TYPED = {"Compose", "Random"}
 _LOOKED_AT = 10_000  # files of a folder
+_HEAD = 256  # records of a stream
 _FEATURES = (
     "Cmvn",
     "Deltas",
@@ -96,9 +99,11 @@ def open_target(
     if isinstance(made, DataLoader):
         if transform is not None:
             raise TargetError(f"{name} is a loader and brings its own transforms; give its dataset to try others")
-        return Target(name, _records(made), made)
+        return Target(name, _records(made), made, _left_out(getattr(made, "records", None)))
     dataset = _as_dataset(name, made)
-    return Target(name, dataset if transform is None else dataset.with_transform(transform), note=_left_out(dataset))
+    if transform is not None:
+        dataset = dataset.with_transform(transform)
+    return Target(name, _with_index(dataset), note=_left_out(dataset))
 
 
 def _from_name(name: str, given: dict[str, Any]) -> Any:
@@ -150,8 +155,16 @@ def _without_commands(data: KaldiData) -> KaldiData:
     return KaldiData(data.root, parts=data.parts[1:]) if has_commands else data
 
 
-def _left_out(dataset: Dataset) -> str:
+def _with_index(dataset: Dataset) -> Dataset:
+    """The dataset, or of a stream the first records."""
+    return dataset.take(_HEAD) if isinstance(dataset, Stream) else dataset
+
+
+def _left_out(dataset: Dataset | None) -> str:
     from datakit.audio import KaldiData
+
+    if isinstance(dataset, Stream):
+        return f"{dataset!r} is a stream, and has no index: what is seen here are its first {_HEAD} records"
 
     if not isinstance(dataset, KaldiData) or "waveform" in dataset.parts or not (dataset.root / "wav.scp").exists():
         return ""
@@ -238,8 +251,12 @@ def _needs_arguments(made: Any) -> str:
 def _as_dataset(name: str, made: Any) -> Dataset:
     if isinstance(made, Dataset):
         return made
+    if type(made).__module__.startswith("datasets.") and not isinstance(made, Mapping):
+        from datakit.hugging_face.reading import from_hf
+
+        return from_hf(made)
     if isinstance(made, IterableDataset):
-        raise TargetError(f"{name} is a stream without an index; give a DataLoader over it")
+        return Stream(made)
     if isinstance(made, Mapping):
         raise TargetError(f"{name} holds {', '.join(map(repr, made))}; give a function that returns one of them")
     try:
@@ -249,6 +266,10 @@ def _as_dataset(name: str, made: Any) -> Dataset:
 
 
 def _records(loader: DataLoader[Any]) -> Dataset | None:
+    if isinstance(loader, Loader):
+        return _with_index(loader.records)
+    if isinstance(loader.dataset, IterableDataset):
+        return None
     try:
         return _as_dataset("the loader", loader.dataset)
     except TargetError:

@@ -75,6 +75,18 @@ def cifar(shared, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def tutorial(shared, tmp_path_factory):
+    """A folder with `data/names/*.txt` and `data/eng-fra.txt`, of the tutorials on text."""
+    return unpacked(shared / "data.zip", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def anki(shared, tmp_path_factory):
+    """A folder with `fra.txt`, sentences with translations and attributions."""
+    return unpacked(shared / "fra-eng.zip", tmp_path_factory)
+
+
 def unpacked(archive, tmp_path_factory):
     """The folder with what is in a real archive; a test skips where that is not among the real datasets."""
     if not archive.exists():

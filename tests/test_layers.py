@@ -16,9 +16,9 @@ LAYERS = [
     {"border", "sound_border"},
     {"chain"},
     {"synthetic", "collate", "catalog"},
-    {"dataset", "derived", "transforms"},
+    {"dataset", "derived", "streams", "transforms"},
     {"vision", "audio", "text", "delivery"},
-    {"loader", "passes"},
+    {"loader", "passes", "hugging_face"},
     {"testing", "targets"},
     {"inspection", "bench"},
     {"report"},
@@ -68,9 +68,9 @@ def test_no_module_is_longer_than_400_lines():
 
 def test_public_names():
     assert set(datakit.__all__) == {
-        "BucketSampler", "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Subset",
-        "audio", "collate", "ensure", "errors", "find", "names", "padding_share", "read_table", "show", "testing",
-        "text", "transforms", "vision",
+        "BucketSampler", "Columns", "Concat", "Dataset", "Key", "KeySampler", "Loader", "Mapped", "Remote", "Stream",
+        "Subset", "audio", "collate", "ensure", "errors", "find", "from_hf", "load", "names", "padding_share",
+        "read_table", "save", "show", "testing", "text", "to_hf", "transforms", "vision",
     }  # fmt: skip
     for name in datakit.__all__:
         assert getattr(datakit, name).__doc__, f"{name} has no docstring"

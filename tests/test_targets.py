@@ -14,6 +14,7 @@ from datakit.vision import FaceLandmarks, ImageFiles, ImageFolder
 MODULE = """
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+import datakit
 from datakit import Loader
 from datakit.vision import FaceLandmarks
 from datakit.transforms import Rescale, ToTensor
@@ -32,6 +33,21 @@ class Stream(IterableDataset):
         return iter(range(3))
 
 stream = Stream()
+
+def hub_stream():
+    import datasets
+
+    return datasets.Dataset.from_dict({"x": list(range(300))}).to_iterable_dataset()
+
+def hub_table():
+    import datasets
+
+    features = datasets.Features(x=datasets.List(datasets.Value("float32")))
+    return datasets.Dataset.from_dict({"x": [[1.0]]}, features=features)
+
+def hub_loader():
+    return Loader(datakit.from_hf(hub_stream()), 4)
+
 stream_loader = DataLoader(stream, batch_size=2)
 
 class Ten:
@@ -215,7 +231,6 @@ def test_loaders_keep_their_dataset_in_sight(module):
     ("name", "message"),
     [
         ("sterams", r"cannot import .*did you mean 'stream'"),
-        ("stream", "a stream without an index; give a DataLoader"),
         ("splits", "holds 'train', 'test'"),
         ("number", "is an int, not a dataset"),
         ("needs", r"needs arguments, \(path, size=3\)"),
@@ -316,3 +331,16 @@ def test_every_public_transform_can_be_typed_by_name():
         parse_transform("qqqqqqqq")
     known = set(str(raised.value).split("known: ")[1].split(", "))
     assert known == classes - {"Compose", "Random"} | set(_FEATURES)
+
+
+def test_streams_and_tables_of_hugging_face(module):
+    """Of a stream the first records are looked at, and a note says so."""
+    for name, count in (("stream", 3), ("hub_stream", 256), ("hub_loader", 256)):
+        target = open_target(f"{module}:{name}")
+        assert len(target.dataset) == count
+        assert "is a stream, and has no index" in target.note
+    assert target.dataset[255] == {"index": 255, "x": 255}
+    assert isinstance(target.loader, Loader)
+    table = open_target(f"{module}:hub_table")
+    assert table.note == ""
+    assert table.dataset[0]["x"].dtype == "float32"

@@ -1,0 +1,1 @@
+"""Datasets of Hugging Face `datasets`, both ways, and Parquet files."""
