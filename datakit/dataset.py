@@ -213,9 +213,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
         names = [name for name in ("file", "path") if name in self.columns.names]
         return str(self.columns.column(names[0])[index]) if names else None
 
+    def record(self, index: int) -> dict[str, Any]:
+        """Row `index` of the index, from 0, as a dict; nothing is decoded."""
+        return vars(self.columns[index])
+
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows of the index as dicts, nothing decoded."""
-        return (vars(record) for record in self.columns)
+        return (self.record(index) for index in range(len(self)))
 
     def with_transform(self, transform: Transform | None) -> Self:
         """The same records with another transform."""

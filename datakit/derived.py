@@ -29,6 +29,10 @@ class Derived(Dataset):
         """None: what a foreign record is made of is not known."""
         return None
 
+    def record(self, index: int) -> dict[str, Any]:
+        """The index alone: what a foreign record holds is not known without reading it."""
+        return {"index": index}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {len(self)} records"
 
@@ -89,9 +93,9 @@ class Subset(Derived):
         """The file behind the record of the underlying dataset."""
         return self.dataset.path_of(int(self.indices[index]))
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The rows of the underlying index at `indices`."""
-        return (vars(self.dataset.columns[int(index)]) for index in self.indices)
+    def record(self, index: int) -> dict[str, Any]:
+        """That of the underlying dataset."""
+        return self.dataset.record(int(self.indices[index]))
 
     def lengths(self) -> np.ndarray:
         """Those of the underlying dataset at `indices`, (n,), where it knows them."""
@@ -160,9 +164,10 @@ class Concat(Derived):
         """Those of all datasets, (n,), seconds, where they know them."""
         return np.concatenate([_known(dataset, "durations") for dataset in self.datasets])
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The rows of all indexes."""
-        return (row for dataset in self.datasets for row in dataset.records())
+    def record(self, index: int) -> dict[str, Any]:
+        """That of the dataset in which `index` falls."""
+        dataset, inner = self.part_of(index)
+        return dataset.record(inner)
 
     def fingerprint(self) -> str:
         """Those of all datasets."""
@@ -215,10 +220,6 @@ class Mapped(Derived):
             sample = {**sample, "image": as_image(sample["image"])}
         return sample
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Indices only: what a foreign item holds is not known without reading it."""
-        return ({"index": index} for index in range(len(self)))
-
     def fingerprint(self) -> str:
         """The foreign type and length, with Hugging Face's own fingerprint where there is one."""
         own = getattr(self.foreign, "_fingerprint", "")
@@ -253,6 +254,10 @@ class AsTuple(Derived):
         for name, sample in self.dataset.stages(index, rng):
             yield name, sample
         yield f"as_tuple{self.keys}", tuple(sample[key] for key in self.keys)
+
+    def record(self, index: int) -> dict[str, Any]:
+        """That of the dataset."""
+        return self.dataset.record(index)
 
     def path_of(self, index: int) -> str | None:
         """The file behind the record."""

@@ -195,10 +195,6 @@ class Head(Derived):
         """The file behind the record, where it says so."""
         return self.stream.raw_path(self.raws[index])
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Indices only."""
-        return ({"index": index} for index in range(len(self)))
-
     def fingerprint(self) -> str:
         """That of the stream with the number of records."""
         return digest("Head", self.stream.fingerprint(), str(len(self)))

@@ -28,7 +28,7 @@ from datasets import (
 from PIL import Image as images
 
 import datakit
-from datakit import Loader, collate
+from datakit import Concat, Loader, Mapped, Subset, collate
 from datakit.chain import same
 from datakit.errors import DatakitError, SampleError, UnknownNameError
 from datakit.testing import assert_dataset, assert_one_stream
@@ -314,3 +314,11 @@ def test_lengths_of_tokens_and_of_nothing():
     broken = datakit.from_hf(table({"clip": Audio()}, clip=[medium(wav()), medium(b"no sound")]))
     with pytest.raises(SampleError, match=r"HuggingFace\[1\].*not a sound file.*its length"):
         broken.lengths()
+
+
+def test_a_part_of_it_knows_its_rows():
+    ds = datakit.from_hf(pets())
+    part = Subset(ds, [4, 1])
+    assert list(part.records()) == [ds.record(4), ds.record(1)]
+    assert list(Concat([part, ds]).records())[:3] == [ds.record(4), ds.record(1), ds.record(0)]
+    assert list(Subset(Mapped([1, 2, 3]), [2]).records()) == [{"index": 2}]

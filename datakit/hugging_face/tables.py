@@ -48,9 +48,9 @@ class Rows(Derived):
         except Exception:  # it is asked for to describe an error, and must not put another in its place
             return None
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The numbers, texts and labels of all rows, nothing decoded."""
-        return (self.plan.record(*self.row(index, self.plan.columns)) for index in range(len(self)))
+    def record(self, index: int) -> dict[str, Any]:
+        """The numbers, texts and labels of a row, nothing decoded."""
+        return self.plan.record(*self.row(index, self.plan.columns))
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """How many steps each record has, (n,): frames of the waveform by its header, else of `features` or

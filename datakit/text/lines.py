@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,9 +80,9 @@ class TextLines(TextDataset):
         """The lines, one after another."""
         return (self.load(record)[key] for record in self.columns)
 
-    def records(self) -> Iterator[dict[str, object]]:
-        """The lines with their numbers and files."""
-        return (self.load(record) for record in self.columns)
+    def record(self, index: int) -> dict[str, Any]:
+        """The line with its number and file."""
+        return self.load(self.columns[index])
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """How many bytes each line has, (n,)."""

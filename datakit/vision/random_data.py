@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -82,9 +81,9 @@ class RandomData(Derived):
             return {"image": pixels.reshape(*size, 3).copy(), **row}
         return {"image": torch.from_numpy(pixels.reshape(size).astype(np.float32)).div_(255), **row}
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Size and label of every record."""
-        return (self._row(index)[1] for index in range(self.n))
+    def record(self, index: int) -> dict[str, Any]:
+        """Size and label of a record."""
+        return self._row(index)[1]
 
     def fingerprint(self) -> str:
         """The arguments."""
