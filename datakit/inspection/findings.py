@@ -10,6 +10,8 @@ from datakit.inspection.place_checks import broken_objects, empty_boxes, places
 from datakit.inspection.seen import Finding, Inspected
 from datakit.inspection.sound_checks import clipped, loud_mask, loud_padding, several_rates, silent
 from datakit.inspection.survey import Survey
+from datakit.inspection.text import coders_after
+from datakit.inspection.text_checks import batch_stages, much_unknown, padded_with_a_token, text_trouble
 from datakit.inspection.trouble import LOADED, Trouble
 from datakit.inspection.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
 from datakit.inspection.wording import CROP, WORDS
@@ -30,6 +32,7 @@ def find(
     draws: Sequence[Inspected] = (),
     survey: Survey | None = None,
     batch: Any = None,
+    steps: Mapping[str, Any] | None = None,
 ) -> tuple[Finding, ...]:
     """Everything that may be wrong, one finding for each kind of trouble, key and stage; none for a clean dataset.
 
@@ -41,16 +44,19 @@ def find(
         draws: one record under the keys of several epochs.
         survey: figures of the dataset.
         batch: what a loader gave first.
+        steps: transforms by the name of their stage.
     """
+    known = steps or {}
     groups: dict[tuple[str, str, str], list[tuple[int, Trouble]]] = {}
     for record in _each_once(samples):
-        for trouble in _troubles(record, classes, normalize or {}):
+        for trouble in _troubles(record, classes, normalize or {}, known):
             groups.setdefault((trouble.kind, trouble.key, trouble.stage), []).append((record.key.index, trouble))
     count = len(_each_once(samples))
     worded = (_worded(group, count) for group in groups.values())
     found = [*_split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
     found.extend(one for one in worded if one)
-    found.extend([*several_rates(_each_once(samples)), *loud_padding(batch)])
+    found.extend([*several_rates(_each_once(samples)), *loud_padding(batch), *much_unknown(survey)])
+    found.extend(padded_with_a_token(batch, coders_after(batch_stages(samples), known)))
     if not any(kind == "label" for kind, *_ in groups):
         found.extend(_unknown(survey, classes))
     return tuple(dict.fromkeys(found))
@@ -60,7 +66,9 @@ def _each_once(samples: Sequence[Inspected]) -> list[Inspected]:
     return list({record.key: record for record in samples}.values())
 
 
-def _troubles(record: Inspected, classes: Sequence[str], normalize: Mapping[str, Normalize]) -> Iterator[Trouble]:
+def _troubles(
+    record: Inspected, classes: Sequence[str], normalize: Mapping[str, Normalize], steps: Mapping[str, Any]
+) -> Iterator[Trouble]:
     yield from not_finite(record)
     yield from image_trouble(record, normalize)
     yield from constant_image(record)
@@ -73,6 +81,7 @@ def _troubles(record: Inspected, classes: Sequence[str], normalize: Mapping[str,
     yield from places(record)
     yield from empty_boxes(record)
     yield from broken_objects(record)
+    yield from text_trouble(record, steps)
 
 
 def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | None:

@@ -19,6 +19,7 @@ from datakit.inspection.seen import Finding, Inspected, Stage, describe
 from datakit.inspection.spectrum import Spectrum, spectrum_after, steps_by_name
 from datakit.inspection.survey import Survey
 from datakit.inspection.surveying import survey
+from datakit.inspection.text import Coders, coders_after
 from datakit.loader import Loader
 from datakit.sampling import Key, KeySampler
 from datakit.targets import Target, TargetError
@@ -72,6 +73,10 @@ class Inspection:
     def spectrum_after(self, stages: Sequence[str]) -> Spectrum:
         """What a spectrogram means after these stages."""
         return spectrum_after(stages, self.steps)
+
+    def coders_after(self, stages: Sequence[str]) -> Coders:
+        """What tokens stand for after these stages."""
+        return coders_after(stages, self.steps)
 
     def normalized_by(self, stages: Sequence[str]) -> Normalize | None:
         """What was applied to the image last in these stages."""
@@ -135,8 +140,9 @@ def look(
     is_raw = batch.is_raw and target.loader is None
     figures, trouble = _figures(dataset, surveyed, seed, survey_workers, bar)
     normalize, classes = normalizers(dataset), () if dataset is None else dataset.classes
+    known = steps_by_name(dataset)
     seen_whole = {"unrepeatable": differing, "draws": epochs, "survey": figures, "batch": batch.value}
-    found = find(seen, classes=classes, normalize=normalize, **seen_whole)
+    found = find(seen, classes=classes, normalize=normalize, steps=known, **seen_whole)
     blamed = () if is_raw else blame(batch, loader, dataset, seen, seed)
     return Inspection(
         target=target.name,
@@ -154,7 +160,7 @@ def look(
         draws=epochs,
         survey=figures,
         findings=(*blamed, *trouble, *found),
-        steps=steps_by_name(dataset),
+        steps=known,
         left_out=target.note,
     )
 

@@ -52,8 +52,16 @@ UNKNOWN = Spectrum()
 
 
 def steps_by_name(dataset: Dataset | None) -> dict[str, Any]:
-    """The transforms of a dataset and of those inside it, by the name of the stage that they are."""
-    return {name_of(step): step for part in _parts(dataset) for step in steps(getattr(part, "transform", None))}
+    """The transforms of a dataset and of those inside it, by the name of the stage that they are.
+
+    Without those of one name that encode text in different ways: nobody knows which of them a sample went through.
+    """
+    found: dict[str, Any] = {}
+    for step in (step for part in _parts(dataset) for step in steps(getattr(part, "transform", None))):
+        known = found.setdefault(name_of(step), step)
+        if getattr(known, "codes", None) != getattr(step, "codes", None):
+            found[name_of(step)] = None
+    return {name: step for name, step in found.items() if step is not None}
 
 
 def spectrum_after(names: Iterable[str], known: Mapping[str, Any]) -> Spectrum:

@@ -1,4 +1,4 @@
-"""Figures of a dataset: sizes, durations, channel means, class counts and the mean shape, of records that were read."""
+"""Figures of a dataset that was read: sizes, durations, lengths, channel means, class counts and the mean shape."""
 
 from __future__ import annotations
 
@@ -75,6 +75,71 @@ class Sounds:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """How long the texts, or the sequences of tokens, of one key are.
+
+    Attributes:
+        key: such as `text`, `tokens`.
+        unit: `characters` of texts as loaded, `tokens` after the chain.
+        lengths: int64 (n,).
+    """
+
+    key: str
+    unit: str
+    lengths: np.ndarray
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """What the tokens of one key are, after the chain.
+
+    Attributes:
+        key: `tokens` or `target_tokens`.
+        unit: what the vocabulary knows: `characters` or `words`; `tokens` of a tokenizer.
+        total: how many there are, without those that the loss leaves out.
+        special: of them, such as start and end; `unknown` is not among them.
+        unknown: of them, those that stand for what the vocabulary has no number for.
+        outside: of them, those that are no number of the vocabulary.
+        used: how many different numbers of the vocabulary come.
+        size: of the vocabulary.
+        missing: what most often became unknown while it was encoded, and how often.
+    """
+
+    key: str
+    unit: str
+    total: int
+    special: int
+    unknown: int
+    outside: int
+    used: int
+    size: int
+    missing: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def unknown_share(self) -> float:
+        """Of the tokens that are made of the text, in [0, 1]; 0 without any."""
+        return self.unknown / max(1, self.total - self.special)
+
+    @property
+    def special_share(self) -> float:
+        """Of all tokens, in [0, 1]."""
+        return self.special / max(1, self.total)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts and tokens of the records.
+
+    Attributes:
+        lengths: of each key.
+        tokens: of each key whose vocabulary is known, and one for all records.
+    """
+
+    lengths: tuple[Lengths, ...]
+    tokens: tuple[TokenCounts, ...] = ()
+
+
+@dataclass(frozen=True)
 class Survey:
     """Figures of the records that were read.
 
@@ -88,6 +153,7 @@ class Survey:
         shape: of the first landmarks, at most 10,000; None without any, or where their number differs.
         failed: how many could not be read.
         sounds: None without waveforms that say their sample rate.
+        texts: None without texts and tokens.
     """
 
     read: int
@@ -99,6 +165,7 @@ class Survey:
     shape: MeanShape | None
     failed: int = 0
     sounds: Sounds | None = None
+    texts: Texts | None = None
 
 
 def _numbers(values: tuple[float, ...]) -> str:

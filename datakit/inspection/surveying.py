@@ -18,7 +18,9 @@ from datakit.inspection.mean_shape import mean_shape
 from datakit.inspection.moments import Moments, moments_of, planes_of
 from datakit.inspection.picture import image_in, normalizers
 from datakit.inspection.sound import sounds_in
+from datakit.inspection.spectrum import steps_by_name
 from datakit.inspection.survey import Channels, ClassCounts, MeanShape, Sounds, Survey
+from datakit.inspection.text_survey import Reader, TextNumbers, TextTally
 from datakit.loader import Loader
 from datakit.sampling import Key, KeySampler
 from datakit.transforms import Normalize
@@ -52,7 +54,7 @@ def survey(
     """
     dataset = dataset if isinstance(dataset, Dataset) else Mapped(dataset)
     order = KeySampler(len(dataset), seed=seed, shuffle=True, rank=0, world_size=1).order(0)[:records]
-    reading = _Reading(dataset, order, seed, normalizers(dataset))
+    reading = _Reading(dataset, order, seed, normalizers(dataset), steps_by_name(dataset))
     loader = Loader(
         reading, _AT_ONCE, num_workers=workers, collate_fn=list, on_error="skip", max_bad=1.0, verify=False,
         rank=0, world_size=1,
@@ -77,14 +79,23 @@ class _Numbers:
     labels: tuple[str, np.ndarray] | None
     landmarks: np.ndarray | None
     sound: tuple[float, int, int] | None
+    text: TextNumbers
 
 
 class _Reading(Derived):
     """The records of `order`, each as its numbers."""
 
-    def __init__(self, dataset: Dataset, order: np.ndarray, seed: int, normalize: Mapping[str, Normalize]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        order: np.ndarray,
+        seed: int,
+        normalize: Mapping[str, Normalize],
+        steps: Mapping[str, Any],
+    ) -> None:
         super().__init__()
         self.dataset, self.order, self.seed, self.normalize = dataset, order, seed, dict(normalize)
+        self.steps = dict(steps)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -94,17 +105,21 @@ class _Reading(Derived):
         record = int(self.order[index])
         stages = self.dataset.trace(Key(self.seed, 0, record))
         stage, loaded = next(stages)
+        text, sample = Reader(self.steps), loaded
+        text.see(stage, loaded)
         image, before = image_in(loaded), image_in(loaded)
         is_before = stage not in self.normalize
         if not is_before:  # a foreign dataset normalised it while it was loaded
             before = _undone(before, self.normalize[stage])
         for name, sample in stages:
+            text.see(name, sample)
             is_before = is_before and name not in self.normalize
             if is_before and (found := image_in(sample)) is not None:
                 stage, before = name, found
         size = None if image is None else planes_of(image).shape[1:]
         moments = None if before is None else moments_of(before)
-        return _Numbers(record, size, stage, moments, labels_of(loaded), _landmarks(loaded), _sound(loaded))
+        found = (labels_of(loaded), _landmarks(loaded), _sound(loaded), text.last(sample))
+        return _Numbers(record, size, stage, moments, *found)
 
 
 def _undone(image: Any, normalize: Normalize) -> Any:
@@ -141,6 +156,7 @@ class _Tally:
         self.durations = array("d")
         self.rates: Counter[int] = Counter()
         self.sound_channels: Counter[int] = Counter()
+        self.texts = TextTally()
 
     def add(self, batch: Iterable[_Numbers], loader: Loader) -> None:
         """Count a batch, and the records that the loader skipped since the last one."""
@@ -162,6 +178,7 @@ class _Tally:
                 self.durations.append(seconds)
                 self.rates[rate] += 1
                 self.sound_channels[channels] += 1
+            self.texts.add(numbers.text)
 
     def _add_moments(self, stage: str, moments: Moments) -> None:
         channels = len(moments.mean)
@@ -185,6 +202,7 @@ class _Tally:
             shape=self._shape(),
             failed=self.failed,
             sounds=self._sounds(),
+            texts=self.texts.result(),
         )
 
     def _sounds(self) -> Sounds | None:

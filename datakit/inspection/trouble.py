@@ -18,7 +18,8 @@ LOADED = "loaded"
 
 Kind: TypeAlias = Literal[
     "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "silent", "loud", "loud mask", "clipped",
-    "label", "masks", "outside", "empty", "lengths", "unlabelled",
+    "label", "masks", "outside", "empty", "lengths", "unlabelled", "no text", "no tokens", "token type", "no number",
+    "pad inside", "no shift",
 ]  # fmt: skip
 
 

@@ -103,6 +103,32 @@ WORDS: dict[Kind, Words] = {
         "{key} come without labels {where}, in {who}",
         "detectors need labels (N,) int64, one for each box",
     ),
+    "no text": Words(
+        "{key} is empty {where}, in {who}",
+        "this transform leaves nothing of it; leave such records out before the chain",
+        "leave such records out: there is nothing to learn from",
+    ),
+    "no tokens": Words(
+        "{key} has no tokens {where}, in {who}",
+        "a sequence of no steps cannot be packed; leave such records out, or put AddSpecials behind Encode",
+    ),
+    "token type": Words(
+        "{key} is {detail} {where}, in {who}, not int64 (T,)",
+        "nn.Embedding and the cross entropy take int64: torch.tensor(numbers, dtype=torch.int64)",
+    ),
+    "no number": Words(
+        "{count} of {of} {key} in {who} are no numbers of the vocabulary of {detail} {where}: from {low} to {high}",
+        "an embedding fails there, on the GPU with an assertion; was it encoded with another vocabulary?",
+    ),
+    "pad inside": Words(
+        "{key} has the number of the padding, {low}, {count} times between other tokens {where}, in {who}",
+        "a model that masks padding does not see them; give the vocabulary a special token for padding alone",
+    ),
+    "no shift": Words(
+        "{key} is the same as tokens {where}, in {who}: the target is the input",
+        "a language model learns to copy: NextTokens() shifts the target by one. All is well for an autoencoder",
+        always=True,
+    ),
 }
 """What is said about each kind."""
 

@@ -34,4 +34,5 @@ def padding_json(padding: Padding | None) -> dict[str, Any] | None:
 
 
 def _unit(padding: Padding) -> str:
-    return {"tokens": "tokens", "spectrogram": "frames", "features": "frames"}.get(padding.key, "steps")
+    units = {"spectrogram": "frames", "features": "frames", "tokens": "tokens", "target_tokens": "tokens"}
+    return units.get(padding.key, "steps")
