@@ -17,6 +17,8 @@ from datakit.report.figure import Figure, image_figure, sound_figure
 from datakit.report.history import History, history
 from datakit.report.room import IN_GRID, SIDE, Room
 from datakit.report.sound.drawing import SoundDrawing, draw_sound, loudest
+from datakit.report.text.chips import legend_of
+from datakit.report.text.passages import Passage, epoch_passages, passages_of
 
 _TEXT = 48  # characters of a text that stands for a sample
 
@@ -32,6 +34,7 @@ class Record:
         keys: what became of each key.
         error: why it came no further.
         index: of the record; None for a sample that came without one.
+        passages: its texts and tokens after every stage that changed them.
     """
 
     title: str
@@ -40,6 +43,12 @@ class Record:
     keys: list[History]
     error: str | None
     index: int | None
+    passages: tuple[Passage, ...] = ()
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """(look, meaning) of the colours of its tokens."""
+        return legend_of({look for passage in self.passages for run in passage.runs for look in run.looks})
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,14 @@ class Draws:
         figures: the last stage of each epoch.
         keys: of the last stage, from epoch to epoch.
         errors: of the epochs in which it failed.
+        passages: texts and tokens that differ.
     """
 
     title: str
     figures: list[Figure]
     keys: list[History]
     errors: list[str]
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,8 @@ def record_of(seen: Inspected, inspection: Inspection, room: Room) -> Record:
     label = label_of(seen.stages[-1].sample, inspection.classes) if seen.stages else ""
     title = _sample_name(seen) + (f" · {label}" if label else "")
     index = seen.key.index if seen.key.index >= 0 else None
-    return Record(_capital(title), seen.path, figures, _history(seen.stages), seen.error, index)
+    passages = passages_of(seen.stages, inspection.coders_after, room.tokens)
+    return Record(_capital(title), seen.path, figures, _history(seen.stages), seen.error, index, passages)
 
 
 def draws_of(inspection: Inspection, room: Room) -> Draws | None:
@@ -97,7 +109,9 @@ def draws_of(inspection: Inspection, room: Room) -> Draws | None:
         figures += _stage_figures(stage, stage.sample, names, inspection, room, name, where)
     epochs = [Stage(f"epoch {seen.key.epoch}", seen.stages[-1].sample) for seen in whole]
     errors = [f"epoch {seen.key.epoch}: {seen.error}" for seen in inspection.draws if seen.error is not None]
-    return Draws(_sample_name(inspection.draws[0]), figures, _history(epochs), errors)
+    coders = inspection.coders_after([stage.name for stage in whole[0].stages] if whole else [])
+    passages = epoch_passages([(stage.name, stage.sample) for stage in epochs], coders, room.tokens)
+    return Draws(_sample_name(inspection.draws[0]), figures, _history(epochs), errors, passages)
 
 
 def members_of(inspection: Inspection, side: int) -> tuple[list[Member], int]:

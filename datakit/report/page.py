@@ -15,6 +15,7 @@ from datakit.report.padding import padding_hint, padding_line
 from datakit.report.room import room_of
 from datakit.report.survey_view import view_of
 from datakit.report.templating import environment, script
+from datakit.report.text.batch import written_batch
 
 _GENERATOR = b'<meta name="generator" content="datakit'
 
@@ -40,6 +41,7 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
             draws=draws_of(inspection, room),
             grid=grid,
             unseen=unseen,
+            written=written_batch(inspection, has_pictures=bool(grid)),
             rows=[] if inspection.batch is None else summarise(inspection.batch),
             figures=view_of(inspection.survey),
             padding="" if padding is None else padding_line(padding),

@@ -31,6 +31,7 @@ from datakit.report.page import render
 from datakit.report.room import room_of
 from datakit.report.templating import environment
 from datakit.report.terminal import inspection_lines
+from datakit.report.text.batch import written_batch
 from datakit.sampling import Key, KeySampler
 from datakit.targets import Target
 from datakit.transforms import Normalize
@@ -83,6 +84,7 @@ class Shown:
                 prefix=f"datakit-show-{next(_OUTPUTS)}-",
                 grid=grid,
                 unseen=unseen,
+                written=written_batch(self.inspection, has_pictures=bool(grid)),
                 rows=[] if batch is None else summarise(batch),
             )
         )

@@ -1,0 +1,53 @@
+"""How a token and a text are written so that all of it can be seen."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Literal
+
+TINTS = 6
+"""Quiet colours of ordinary tokens; equal tokens have the same."""
+
+_NAMED = {" ": "␠", "\n": "⏎", "\r": "␍", "\t": "⇥", "\x7f": "␡"}
+_JOINERS = "\u200c\u200d"  # they belong to the spelling inside a word
+_KEPT = "\n\t"  # of controls, in a text
+
+
+def visible(token: str) -> str:
+    """A token with its blanks and control characters as signs; `∅` for an empty one.
+
+    A character that is not seen by itself is written as `U+200B`, an accent alone on a dotted circle.
+    """
+    is_word = len(token) > 1
+    whole = "".join(char if is_word and char in _JOINERS else _sign(char) for char in token)
+    return f"◌{whole}" if token and unicodedata.category(token[0]).startswith("M") else whole or "∅"
+
+
+def readable(text: str) -> str:
+    """A text with its control characters as signs, but for line ends and tabs."""
+    return "".join(
+        char if char in _KEPT or unicodedata.category(char) not in ("Cc", "Cs") else _sign(char) for char in text
+    )
+
+
+def tint(number: int) -> int:
+    """The place of a token's colour among the `TINTS`; neighbours in a vocabulary differ."""
+    return number * 5 % 7 % TINTS
+
+
+def direction(tokens: Iterable[str]) -> Literal["ltr", "rtl"]:
+    """The direction in which tokens are read, by the first one that has any."""
+    for kind in (unicodedata.bidirectional(char) for token in tokens for char in token):
+        if kind in ("L", "R", "AL"):
+            return "ltr" if kind == "L" else "rtl"
+    return "ltr"
+
+
+def _sign(char: str) -> str:
+    if char in _NAMED:
+        return _NAMED[char]
+    if ord(char) < 0x20:
+        return chr(0x2400 + ord(char))
+    kind = unicodedata.category(char)
+    return f"U+{ord(char):04X}" if kind[0] == "Z" or kind in ("Cc", "Cf", "Cs", "Co", "Cn") else char
