@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageDraw
 
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
 from datakit.inspection.look import Inspected, Inspection
+from datakit.inspection.text import Coders
+from datakit.inspection.text_batch import text_columns
 from datakit.report.figures import drawing_of, label_of, members_of
 from datakit.report.lettering import cut, font
 from datakit.report.objects import Colour
 from datakit.report.output import png
 from datakit.report.room import IN_GRID
 from datakit.report.sound.drawing import loudest
+from datakit.report.text.batch import batches_of, labels_in, names_of
+from datakit.report.text.picture import matrix_picture, sample_picture
 
 _WIDTH = 1600  # of the sheet, at most
 _CELL = 360  # of a picture, at most
@@ -46,7 +51,7 @@ def contact_sheet(inspection: Inspection) -> bytes:
     """What `grid_sheet` draws, as a PNG.
 
     Raises:
-        DatakitError: where nothing has an image or a sound.
+        DatakitError: where nothing has an image, a sound or a text.
     """
     return png(grid_sheet(inspection))
 
@@ -55,34 +60,37 @@ def grid_sheet(inspection: Inspection) -> Image.Image:
     """The batch, normalisation undone, at most 64 pictures; the samples after the chain without a batch.
 
     Raises:
-        DatakitError: where nothing has an image or a sound.
+        DatakitError: where nothing has an image, a sound or a text.
     """
     drawn = batch_sheet(inspection)
     if drawn is None:
         who = "no sample has" if inspection.batch is None else "neither the batch nor a sample has"
-        raise DatakitError(f"nothing to draw: {who} an image or a sound under the key of one, or in a tuple")
+        raise DatakitError(f"nothing to draw: {who} an image, a sound or a text under the key of one, or in a tuple")
     return drawn
 
 
 def batch_sheet(inspection: Inspection) -> Image.Image | None:
-    """As `grid_sheet`; None where nothing has an image or a sound."""
-    tiles = _of_batch(inspection) or _of_samples(inspection)
+    """As `grid_sheet`; None where nothing has an image, a sound or a text. The tokens of a batch are one matrix."""
+    tiles = _of_batch(inspection)
+    if not tiles and (batches := batches_of(inspection)):
+        return matrix_picture(batches, names_of(inspection, len(batches[0].numbers)), IN_GRID)
+    tiles = tiles or _of_texts(inspection) or _of_samples(inspection)
     return sheet(tiles) if tiles else None
 
 
 def stage_sheet(seen: Inspected, inspection: Inspection) -> Image.Image | None:
-    """A sample as loaded and after each transform, in a row; None where no stage has an image or a sound."""
+    """A sample as loaded and after each transform, in a row; None where no stage has an image, a sound or a text."""
     names, tiles = [stage.name for stage in seen.stages], []
     side, highest = side_for(len(names) ** 2), loudest(stage.sample for stage in seen.stages)
     for place, stage in enumerate(seen.stages):
-        drawing = drawing_of(stage.sample, inspection, names[: place + 1], side, highest)
-        if drawing is not None:
-            tiles.append(Tile(drawing.image, stage.name))
+        image = _picture(stage.sample, inspection, names[: place + 1], side, highest)
+        if image is not None:
+            tiles.append(Tile(image, stage.name))
     return sheet(tiles, columns=len(tiles)) if tiles else None
 
 
 def epoch_sheet(draws: Sequence[Inspected], inspection: Inspection) -> Image.Image | None:
-    """One sample after the chain in several epochs; None where it has neither image nor sound in any."""
+    """One sample after the chain in several epochs; None where none has an image, a sound or a text."""
     tiles = _lasts([(seen, f"epoch {seen.key.epoch}") for seen in draws if seen.stages], inspection)
     return sheet(tiles) if tiles else None
 
@@ -139,10 +147,27 @@ def _lasts(named: Sequence[tuple[Inspected, str]], inspection: Inspection) -> li
     highest = loudest(seen.stages[-1].sample for seen, _ in named)
     for seen, name in named:
         names = [stage.name for stage in seen.stages]
-        drawing = drawing_of(seen.stages[-1].sample, inspection, names, side, highest)
-        if drawing is not None:
-            tiles.append(Tile(drawing.image, name))
+        image = _picture(seen.stages[-1].sample, inspection, names, side, highest)
+        if image is not None:
+            tiles.append(Tile(image, name))
     return tiles
+
+
+def _picture(
+    sample: Any, inspection: Inspection, names: Sequence[str], side: int, highest: float
+) -> Image.Image | None:
+    """The image or the sound of a sample, or else its text and tokens."""
+    drawing = drawing_of(sample, inspection, names, side, highest)
+    return sample_picture(sample, inspection.coders_after(names), side) if drawing is None else drawing.image
+
+
+def _of_texts(inspection: Inspection) -> list[Tile]:
+    """The texts of a batch without tokens."""
+    columns = text_columns(inspection.batch)
+    each = [dict(zip(columns, texts, strict=True)) for texts in zip(*columns.values(), strict=True)][:IN_GRID]
+    names = labels_in(inspection, len(next(iter(columns.values()), [])))
+    pictures = [sample_picture(texts, Coders(), side_for(len(each))) for texts in each]
+    return [Tile(image, name) for image, name in zip(pictures, names, strict=False) if image is not None]
 
 
 def _columns(count: int) -> int:

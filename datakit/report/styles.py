@@ -15,9 +15,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "worse": {"fg": "red"},
     "alarm": {"fg": "red", "bold": True},
     "look": {"fg": "yellow", "bold": True},
+    "special": {"fg": "cyan"},
 }
 
 
 def styled(part: str, text: str) -> str:
-    """`text` as that part looks: `title`, `head`, `quiet`, `best`, `better`, `worse`, `alarm`, `look`."""
+    """`text` as that part looks: `title`, `head`, `quiet`, `best`, `better`, `worse`, `alarm`, `look`, `special`."""
     return click.style(text, **_STYLES[part])

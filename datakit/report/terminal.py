@@ -17,6 +17,7 @@ from datakit.phrasing import number, shorten
 from datakit.report.padding import padding_hint, padding_json, padding_line
 from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
+from datakit.report.text.lines import lengths_json, survey_lines_of, texts_json, token_lines
 
 _CLASSES = 8  # that are listed
 _RECORDS = 10
@@ -28,13 +29,20 @@ def inspection_lines(inspection: Inspection) -> list[str]:
     lines = [styled("title", inspection.dataset), *_arrows(inspection.chain), ""]
     whole = [sample for sample in inspection.samples if sample.error is None]
     if whole:
-        lines += [*_titled(_title(whole[0])), *_sample_table(whole[0], inspection.chain), ""]
+        lines += [*_titled(_title(whole[0])), *_sample_table(whole[0], inspection.chain)]
+        lines += [*_tokens(whole[0], inspection), ""]
     if inspection.batch is not None:
         title = f"first batch of {inspection.loader}" if inspection.loader else ""
         lines += [*_titled(title), *_table(summarise(inspection.batch)), *_padding(inspection.batch), ""]
     if inspection.survey is not None and inspection.survey.read:
         lines += [*survey_lines(inspection.survey), ""]
     return lines
+
+
+def _tokens(sample: Inspected, inspection: Inspection) -> list[str]:
+    coders = inspection.coders_after([stage.name for stage in sample.stages])
+    lines = token_lines(sample.stages[-1].sample, coders)
+    return ["", *lines] if lines else []
 
 
 def _padding(batch: Any) -> list[str]:
@@ -60,6 +68,8 @@ def survey_lines(survey: Survey) -> list[str]:
         low, middle, high = (f"{value:.3g}" for value in sounds.seconds)
         found.append(("sounds", f"{low} … {high} s, median {middle}, {sounds.total} in all"))
         found.append(("", f"{sounds.rates}; {sounds.channels}"))
+    if survey.texts is not None:
+        found += survey_lines_of(survey.texts)
     if survey.channels is not None:
         found.append(("channels", survey.channels.line))
     if (classes := view.classes) is not None:
@@ -100,7 +110,7 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
             {
                 "index": sample.key.index,
                 "path": sample.path,
-                "stages": [{"name": stage.name, "keys": _json(stage.sample)} for stage in sample.stages],
+                "stages": _stages_json(sample, inspection),
                 "error": sample.error,
             }
             for sample in inspection.samples
@@ -116,6 +126,15 @@ def inspection_json(inspection: Inspection, page: str) -> dict[str, Any]:
     }
 
 
+def _stages_json(sample: Inspected, inspection: Inspection) -> list[dict[str, Any]]:
+    names = [stage.name for stage in sample.stages]
+    coders = [inspection.coders_after(names[: place + 1]) for place in range(len(names))]
+    return [
+        {"name": stage.name, "keys": _json(stage.sample), **texts_json(stage.sample, known)}
+        for stage, known in zip(sample.stages, coders, strict=True)
+    ]
+
+
 def _survey_json(survey: Survey) -> dict[str, Any]:
     view = view_of(survey)
     sizes = None if view is None or view.sizes is None else view.sizes
@@ -128,6 +147,7 @@ def _survey_json(survey: Survey) -> dict[str, Any]:
         "channels": None if survey.channels is None else asdict(survey.channels),
         "classes": None if survey.classes is None else asdict(survey.classes),
         "sounds": None if survey.sounds is None else _sounds_json(survey.sounds),
+        "texts": None if survey.texts is None else lengths_json(survey.texts),
         "shape": None if shape is None else {"points": shape.points.tolist(), "spread": shape.spread.tolist()},
     }
 

@@ -46,6 +46,11 @@ class WrittenBatch:
     matrices: tuple[Matrix, ...]
     texts: TextTable | None
 
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """(look, meaning) of the colours of all matrices."""
+        return list(dict.fromkeys(pair for matrix in self.matrices for pair in matrix.legend))
+
     def __bool__(self) -> bool:
         return bool(self.matrices or self.texts)
 
@@ -68,7 +73,7 @@ def written_batch(inspection: Inspection, *, has_pictures: bool = False) -> Writ
     if not columns:
         return WrittenBatch(matrices, None)
     count = len(next(iter(columns.values())))
-    labels = _labels(inspection.batch, inspection.classes, count) or _indices(inspection.batch, count)
+    labels = labels_in(inspection, count)
     each = zip(*columns.values(), strict=True)
     texts = [tuple(_in_table(text) for text in values) for values in each]
     rows = tuple(zip(labels, texts, strict=True))[:IN_GRID]
@@ -80,6 +85,11 @@ def names_of(inspection: Inspection, count: int) -> list[str]:
     texts = text_columns(inspection.batch).get("text", [])
     if len(texts) == count:
         return [shorten(readable(text), _NAME) or "∅" for text in texts]
+    return labels_in(inspection, count)
+
+
+def labels_in(inspection: Inspection, count: int) -> list[str]:
+    """The classes of the samples of a batch, else their indices or places."""
     return _labels(inspection.batch, inspection.classes, count) or _indices(inspection.batch, count)
 
 

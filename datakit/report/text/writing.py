@@ -32,8 +32,8 @@ def readable(text: str) -> str:
 
 
 def tint(number: int) -> int:
-    """The place of a token's colour among the `TINTS`; neighbours in a vocabulary differ."""
-    return number * 5 % 7 % TINTS
+    """The place of a token's colour among the `TINTS`, by a hash of its number."""
+    return (number * 2_654_435_761 >> 12) % TINTS
 
 
 def direction(tokens: Iterable[str]) -> Literal["ltr", "rtl"]:
