@@ -24,6 +24,8 @@ class Shown:
     def __repr__(self) -> str:
         shown = []
         for field in fields(self):  # type: ignore[arg-type]
+            if not field.init:
+                continue
             value = getattr(self, field.name)
             if field.default is MISSING:
                 shown.append(repr(value))

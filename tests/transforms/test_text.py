@@ -251,3 +251,8 @@ def test_a_pair_keeps_its_two_lengths():
     batch = next(iter(Loader(pairs.with_transform(chain), batch_size=12)))
     assert batch["length"].tolist() == [len(text.split()) for text in batch["text"]]
     assert batch["target_tokens_length"].tolist() == [len(text.split()) + 2 for text in batch["target_text"]]
+
+
+def test_a_mask_prints_as_it_was_typed():
+    assert repr(MaskTokens(VOCAB)) == f"MaskTokens({VOCAB!r})"
+    assert repr(MaskTokens(VOCAB, p=0.5)) == f"MaskTokens({VOCAB!r}, p=0.5)"
