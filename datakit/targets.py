@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -21,11 +21,14 @@ from datakit.derived import Mapped
 from datakit.errors import DatakitError, MissingDataError, UnknownNameError, suggest
 from datakit.loader import Loader
 from datakit.streams import Stream
+from datakit.text.lines import TEXT_SUFFIXES, TextLines
 
 if TYPE_CHECKING:
     from datakit.audio import KaldiData
 
-_FORMS = "a catalog name (see `datakit list`), a folder of images or sounds, or package.module:object"
+_FORMS = (
+    "a catalog name (see `datakit list`), a folder of images, sounds or texts, a text file, or package.module:object"
+)
 _NOT_TYPED = {"Compose", "Random"}
 _LOOKED_AT = 10_000  # files of a folder
 _HEAD = 256  # records of a stream
@@ -80,9 +83,9 @@ def open_target(
     """The dataset or loader that `name` means.
 
     Args:
-        name: a catalog name, an existing folder of images or sounds, a data directory of Kaldi's, or
-            `package.module:object`, where the object is a dataset, a loader, or a function or class without arguments
-            that makes one.
+        name: a catalog name, an existing folder of images, sounds or texts, a text file, a data directory of
+            Kaldi's, or `package.module:object`, where the object is a dataset, a loader, or a function or class without
+            arguments that makes one.
         root: where the data of a catalog name lie.
         split: of a catalog name.
         synthetic: records of a synthetic copy to use instead of `root`.
@@ -112,6 +115,9 @@ def _from_name(name: str, given: dict[str, Any]) -> Any:
     if name and Path(name).is_dir():
         _refuse(given, name, "is a folder")
         return _from_folder(name)
+    if name and Path(name).is_file() and name.lower().endswith(TEXT_SUFFIXES):
+        _refuse(given, name, "is a file")
+        return TextLines(name)
     if name and Path(name).exists():
         raise TargetError(f"{name} is a file; give the folder that it is in, or {_FORMS}")
     if ":" in name:
@@ -142,7 +148,10 @@ def _from_folder(name: str) -> Dataset:
     if (Path(name) / "utt2spk").is_file():
         return _without_commands(KaldiData(name))
     has_folders = any(entry.is_dir() and not entry.name.startswith(".") for entry in Path(name).iterdir())
-    if _has_sounds(name):
+    kind = _kind_of_files(name)
+    if kind == "texts":
+        return TextLines(name)
+    if kind == "sounds":
         return AudioFolder(name) if has_folders else AudioFiles(name)
     return ImageFolder(name) if has_folders else ImageFiles(name)
 
@@ -174,8 +183,8 @@ def _left_out(dataset: Dataset | None) -> str:
     )
 
 
-def _has_sounds(folder: str) -> bool:
-    """Whether the files of a folder are sounds, and not images.
+def _kind_of_files(folder: str) -> Literal["images", "sounds", "texts"]:
+    """What the files of a folder are; texts only where there are neither images nor sounds.
 
     Raises:
         TargetError: where it has both.
@@ -188,16 +197,19 @@ def _has_sounds(folder: str) -> bool:
     sounds = [file for file in files if file.lower().endswith(AUDIO_SUFFIXES)]
     images = [file for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
     if not files:
+        if next(files_below(Path(folder), TEXT_SUFFIXES), None) is not None:
+            return "texts"
         raise MissingDataError(
             f"{Path(folder).absolute()} has neither images ({', '.join(IMAGE_SUFFIXES)}) nor sounds "
-            f"({', '.join(AUDIO_SUFFIXES)}), and is no data directory of Kaldi's: it has no utt2spk"
+            f"({', '.join(AUDIO_SUFFIXES)}) nor texts ({', '.join(TEXT_SUFFIXES)}), and is no data directory of "
+            "Kaldi's: it has no utt2spk"
         )
     if sounds and images:
         raise TargetError(
             f"{folder} has sounds ({sounds[0]}) and images ({images[0]}); say which: "
             f"datakit.audio:AudioFolder or datakit.vision:ImageFolder with --root {folder}"
         )
-    return bool(sounds)
+    return "sounds" if sounds else "images"
 
 
 def _from_object(name: str, given: dict[str, Any]) -> Any:

@@ -90,8 +90,8 @@ def duration(text: str) -> float:
 def bench(earlier: Path | None, plot: Path | None, as_json: bool, stages: bool, **options: Any) -> None:
     """Measure how many samples a second a loader over TARGET gives, where the time goes, and what to use.
 
-    TARGET is a name of the catalog with --root or --synthetic, a folder of images or sounds, or package.module:object,
-    where the object is a dataset, a loader, or a function without arguments that makes one.
+    TARGET is a name of the catalog with --root or --synthetic, a folder of images, sounds or texts, a text file, or
+    package.module:object, where the object is a dataset, a loader, or a function without arguments that makes one.
 
     A pass is a plain loop over the loader, timed from its start, workers included, to its end. All combinations of
     --workers, --batch-size and --start-method take turns, and a first round is not counted. With --step there are

@@ -69,8 +69,8 @@ def inspect_(
 ) -> None:
     """Look at samples of TARGET after every transform, and at a batch; writes one page of HTML.
 
-    TARGET is a name of the catalog with --root or --synthetic, a folder of images or sounds, or package.module:object,
-    where the object is a dataset, a loader, or a function without arguments that makes one.
+    TARGET is a name of the catalog with --root or --synthetic, a folder of images, sounds or texts, a text file, or
+    package.module:object, where the object is a dataset, a loader, or a function without arguments that makes one.
 
     The samples are the first ones that a shuffled Loader with this seed delivers. Exit code 1 says that a record could
     not be read or the batch not be made; the page shows which and why.

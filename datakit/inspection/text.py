@@ -119,6 +119,11 @@ def tokens_in(sample: Any, coders: Coders) -> list[Tokens]:
     return list(made.values())
 
 
+def has_text(sample: Any) -> bool:
+    """Whether a single sample has a text or tokens."""
+    return bool(texts_in(sample) or tokens_in(sample, Coders()))
+
+
 def numbers_of(value: Any, axes: int = 1) -> Numbers | None:
     """Whole numbers as int64; None for anything else."""
     if isinstance(value, torch.Tensor):

@@ -11,13 +11,14 @@ import numpy as np
 
 from datakit.inspection.survey import MeanShape
 from datakit.phrasing import number
-from datakit.report.axes import Tick, ratio_ticks, round_ticks
+from datakit.report.axes import Tick, inner_ticks, ratio_ticks, round_ticks
 
 _CANVAS = (364.0, 290.0)
 _PLOT = (48.0, 12.0, 340.0, 250.0)  # left, top, right, bottom of what axes enclose
 _MOST = 1500  # circles; more of them are merged with their neighbours
 _CELL = 4.0  # side of what is merged then
 _BINS = 14
+_LENGTHS = 28  # bars of lengths, at most
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,27 @@ def duration_histogram(durations: np.ndarray) -> Chart | None:
     scale = (right - left) / (ticks[-1] - ticks[0])
     across = tuple(Tick(left + (tick - ticks[0]) * scale, number(tick)) for tick in ticks)
     return _histogram(counts, names, f"Durations of {len(durations)} sounds", across)
+
+
+def length_histogram(lengths: np.ndarray, what: str) -> Chart | None:
+    """How many sequences are how long, (n,) whole numbers; None where all are as long.
+
+    Args:
+        lengths: of the sequences.
+        what: is counted, such as `characters`.
+    """
+    left, _, right, _ = _PLOT
+    low, high = int(lengths.min()), int(lengths.max())
+    if low == high:
+        return None
+    width = -(-(high - low + 1) // _LENGTHS)  # whole lengths, so that no bar has more of them than its neighbours
+    edges = np.arange(low, high + width + 1, width)
+    counts = np.bincount((lengths - low) // width, minlength=len(edges) - 1)[: len(edges) - 1]
+    names = [f"{number(a)}{'' if width == 1 else f' to {number(b - 1)}'} {what}" for a, b in pairwise(edges.tolist())]
+    scale = (right - left) / (len(counts) * width)
+    whole = [tick for tick in inner_ticks(low, high, 6) if tick == int(tick)]
+    across = tuple(Tick(left + (tick - low + 0.5) * scale, number(tick)) for tick in whole)
+    return _histogram(counts, names, f"Lengths of {len(lengths)} sequences", across)
 
 
 def _histogram(counts: np.ndarray, names: Sequence[str], words: str, across: tuple[Tick, ...]) -> Chart:

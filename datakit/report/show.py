@@ -25,6 +25,7 @@ from datakit.inspection.records import inspected
 from datakit.inspection.sound import sound_in
 from datakit.inspection.spectrum import steps_by_name
 from datakit.inspection.summary import summarise
+from datakit.inspection.text import has_text
 from datakit.report.contact_sheet import contact_sheet
 from datakit.report.figures import grid_of, record_of
 from datakit.report.page import render
@@ -58,7 +59,7 @@ class Shown:
             path: a file that is there already is replaced.
 
         Raises:
-            DatakitError: for any other ending, and for a PNG of what has no image.
+            DatakitError: for any other ending, and for a PNG of what has no image, sound or text.
         """
         place = Path(path)
         if place.suffix.lower() not in (".html", ".htm", ".png"):
@@ -158,7 +159,8 @@ def _of_loader(loader: DataLoader[Any], classes: Sequence[str]) -> Inspection:
 
 def _of_values(value: Any, classes: Sequence[str]) -> Inspection:
     kind = type(value).__name__
-    if (image_in(value) is None and sound_in(value) is None) or split(value):
+    is_sample = image_in(value) is not None or sound_in(value) is not None or has_text(value)
+    if not is_sample or split(value):
         return _made(f"a batch: {kind}", classes, batch=value)
     keys = value if isinstance(value, dict) else {}
     index, path = keys.get("index", _NO_INDEX), keys.get("path")

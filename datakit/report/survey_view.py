@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datakit.inspection.survey import Channels, ClassCounts, Sounds, Survey
+from datakit.inspection.survey import Channels, ClassCounts, Lengths, Sounds, Survey, Texts, TokenCounts
 from datakit.phrasing import number
-from datakit.report.charts import Chart, duration_histogram, mean_shape, ratio_histogram, size_scatter
+from datakit.report.charts import Chart, duration_histogram, length_histogram, mean_shape, ratio_histogram, size_scatter
 
 UNFOLDED = 20
 """Classes that are shown at once."""
@@ -87,6 +87,30 @@ class SoundsView:
 
 
 @dataclass(frozen=True)
+class LengthsView:
+    """Lengths of the texts or tokens of one key; `histogram` is None where all are as long."""
+
+    key: str
+    unit: str
+    count: int
+    values: tuple[float, float, float]
+    histogram: Chart | None
+
+    @property
+    def name(self) -> str:
+        """Such as `characters of text`, `tokens`."""
+        return self.key if self.unit == "tokens" else f"{self.unit} of {self.key}"
+
+
+@dataclass(frozen=True)
+class TextsView:
+    """Lengths of texts and tokens, and what the tokens are."""
+
+    lengths: tuple[LengthsView, ...]
+    tokens: tuple[TokenCounts, ...]
+
+
+@dataclass(frozen=True)
 class SurveyView:
     """What the page shows of a `Survey`."""
 
@@ -96,6 +120,7 @@ class SurveyView:
     classes: Classes | None
     shape: Chart | None
     sounds: SoundsView | None
+    texts: TextsView | None = None
 
 
 def view_of(survey: Survey | None) -> SurveyView | None:
@@ -103,7 +128,7 @@ def view_of(survey: Survey | None) -> SurveyView | None:
     if survey is None:
         return None
     view = _view(survey)
-    has_any = view.sizes or view.channels or view.classes or view.shape or view.sounds or survey.failures
+    has_any = view.sizes or view.channels or view.classes or view.shape or view.sounds or view.texts or survey.failures
     return view if has_any else None
 
 
@@ -115,6 +140,7 @@ def _view(survey: Survey) -> SurveyView:
         None if survey.classes is None or not survey.classes.counts else _classes(survey.classes),
         None if survey.shape is None or not len(survey.shape.points) else mean_shape(survey.shape),
         None if survey.sounds is None else _sounds(survey.sounds),
+        None if survey.texts is None else _texts(survey.texts),
     )
 
 
@@ -127,6 +153,16 @@ def _sounds(sounds: Sounds) -> SoundsView:
     return SoundsView(
         len(durations), total, seconds, _counted(rates), _counted(channels), duration_histogram(durations)
     )
+
+
+def _texts(texts: Texts) -> TextsView:
+    return TextsView(tuple(map(_lengths, texts.lengths)), texts.tokens)
+
+
+def _lengths(one: Lengths) -> LengthsView:
+    low, middle, high = np.quantile(one.lengths, (0, 0.5, 1)).tolist()
+    drawn = length_histogram(one.lengths, one.unit)
+    return LengthsView(one.key, one.unit, len(one.lengths), (low, middle, high), drawn)
 
 
 def _span(seconds: float) -> str:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from datakit.phrasing import number, shorten
+from datakit.report.text.writing import visible
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,7 +40,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(number=number, partition=str.partition, short=shorten)
+    made.filters.update(number=number, partition=str.partition, short=shorten, visible=visible)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,20 @@ from PIL import Image
 from datakit.errors import DatakitError
 from datakit.inspection.batch import split
 from datakit.inspection.labels import labels_of
+from datakit.inspection.look import Inspection
 from datakit.inspection.seen import Inspected
 from datakit.inspection.sound import changed
 from datakit.report.contact_sheet import Tile, grid_sheet, sheet, side_for, stage_sheet
 from datakit.report.drawing import draw
 from datakit.report.show import show
 from datakit.report.tensorboard.checks import scores_of
+from datakit.report.text.passages import passages_of
 from datakit.transforms import Normalize
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+_TOKENS = 200  # of a sequence
 _RIGHT, _WRONG = (0, 110, 60), (200, 40, 0)  # they differ in lightness too, and a mark says it again
 
 
@@ -39,7 +43,7 @@ def images(
 ) -> None:
     """A grid of images with landmarks, boxes, masks, class names and scores drawn on them, normalisation undone.
 
-    Sounds are drawn as waveforms and spectrograms with axes.
+    Sounds are drawn as waveforms and spectrograms with axes, tokens as a matrix with their numbers.
 
     A detector's predictions are `images(writer, (images, model(images)), classes=…)`.
 
@@ -55,7 +59,7 @@ def images(
         normalize: what to undo; of a dataset or a loader it is found in the chain.
 
     Raises:
-        DatakitError: for what has neither images nor sounds.
+        DatakitError: for what has neither images nor sounds nor texts.
 
     Examples:
         >>> import torch
@@ -170,6 +174,25 @@ def add_sounds(writer: SummaryWriter, seen: Inspected) -> None:
                 heard = torch.from_numpy(sound.values[:, : sound.valid].astype(np.float32)).mean(0, keepdim=True)
                 writer.add_audio(f"sounds/{seen.key.index}/{stage.name}", heard.nan_to_num(0.0), 0, sound.rate)
         before = stage.sample
+
+
+def add_texts(writer: SummaryWriter, seen: Inspected, inspection: Inspection) -> None:
+    """The texts and tokens of a sample, as Markdown: `text/index`, a row for each stage that changed them."""
+    rows = []
+    for passage in passages_of(seen.stages, inspection.coders_after, _TOKENS):
+        lines = [(prose.key, prose.first + ("…" if prose.folded else "")) for prose in passage.texts]
+        lines += [(run.key, " ".join(chip.text for chip in run.first)) for run in passage.runs]
+        rows += [(passage.name, key, text) for key, text in lines]
+    if rows:
+        cells = "\n".join(f"| {' | '.join(map(_code, row))} |" for row in rows)
+        writer.add_text(f"text/{seen.key.index}", f"| stage | key | value |\n| --- | --- | --- |\n{cells}", 0)
+
+
+def _code(text: str) -> str:
+    """As code in a cell of a table, where no Markdown and no HTML counts."""
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    blank = " " if "`" in text else ""
+    return f"{ticks}{blank}{' '.join(text.split())}{blank}{ticks}".replace("|", "\\|")
 
 
 def _predicted(

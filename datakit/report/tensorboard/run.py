@@ -15,7 +15,7 @@ from datakit.inspection.survey import Survey
 from datakit.phrasing import number
 from datakit.report.contact_sheet import batch_sheet, epoch_sheet, stage_sheet
 from datakit.report.survey_view import view_of
-from datakit.report.tensorboard.pictures import add_picture, add_sounds
+from datakit.report.tensorboard.pictures import add_picture, add_sounds, add_texts
 from datakit.report.tensorboard.projector import Seen, add_points
 from datakit.report.tensorboard.writing import writer as open_writer
 
@@ -49,8 +49,8 @@ def write_run(folder: Path, seen: Inspection) -> None:
 def inspection(writer: SummaryWriter, seen: Inspection) -> None:
     """The batch, samples stage by stage, one of them in other epochs, the figures, and what is worth a look.
 
-    Waveforms can be listened to, as loaded and after each transform that changed them. Points of the projector are the
-    samples and those of the batch that are not among them.
+    Waveforms can be listened to and texts read, as loaded and after each transform that changed them. Points of the
+    projector are the samples and those of the batch that are not among them.
 
     Args:
         writer: of the run.
@@ -71,6 +71,7 @@ def inspection(writer: SummaryWriter, seen: Inspection) -> None:
         if sample.stages and (picture := stage_sheet(sample, seen)) is not None:
             add_picture(writer, f"stages/{sample.key.index}", picture, 0)
         add_sounds(writer, sample)
+        add_texts(writer, sample, seen)
     if seen.draws and (picture := epoch_sheet(seen.draws, seen)) is not None:
         add_picture(writer, f"epochs/{seen.draws[0].key.index}", picture, 0)
     if len(points) >= _POINTS:
@@ -107,6 +108,12 @@ def survey(writer: SummaryWriter, found: Survey, *, step: int = 0) -> None:
     if view.sizes is not None:
         rows = [[name, *map(number, values)] for name, *values in view.sizes.rows]
         writer.add_text("figures/image sizes", _table(["pixels", "min", "median", "max"], rows), step)
+    if view.texts is not None:
+        lengths = [[one.key, one.unit, *map(number, one.values)] for one in view.texts.lengths]
+        writer.add_text("figures/lengths", _table(["key", "unit", "min", "median", "max"], lengths), step)
+        shares = [[one.key, f"{one.special_share:.1%}", f"{one.unknown_share:.1%}"] for one in view.texts.tokens]
+        if shares:
+            writer.add_text("figures/tokens", _table(["key", "special", "unknown"], shares), step)
     if view.classes is not None:
         listed = [*view.classes.first, *view.classes.folded]
         counts = [[row.name, number(row.count), f"{row.share:.1%}"] for row in listed]

@@ -13,9 +13,12 @@ from datakit.inspection.normalize import BATCH
 from datakit.inspection.text_batch import TokenBatch, text_columns, token_batches
 from datakit.phrasing import shorten
 from datakit.report.room import IN_GRID
+from datakit.report.text.chips import legend_of
 from datakit.report.text.matrix import Matrix, matrix_of
 from datakit.report.text.writing import readable
+from datakit.transforms.text import TOKENS
 
+_TEXT_OF = {tokens: text for text, tokens in TOKENS.items()}
 _NAME, _TEXT = 24, 300  # characters
 
 
@@ -49,7 +52,7 @@ class WrittenBatch:
     @property
     def legend(self) -> list[tuple[str, str]]:
         """(look, meaning) of the colours of all matrices."""
-        return list(dict.fromkeys(pair for matrix in self.matrices for pair in matrix.legend))
+        return legend_of({look for matrix in self.matrices for look in matrix.looks})
 
     def __bool__(self) -> bool:
         return bool(self.matrices or self.texts)
@@ -68,7 +71,7 @@ def written_batch(inspection: Inspection, *, has_pictures: bool = False) -> Writ
         has_pictures: whether the samples are pictures or sounds with texts, which stand below them.
     """
     batches = batches_of(inspection)
-    matrices = tuple(matrix_of(one, names_of(inspection, len(one.numbers))) for one in batches)
+    matrices = tuple(matrix_of(one, names_of(inspection, len(one.numbers), one.key)) for one in batches)
     columns = {} if matrices or has_pictures else text_columns(inspection.batch)
     if not columns:
         return WrittenBatch(matrices, None)
@@ -80,9 +83,16 @@ def written_batch(inspection: Inspection, *, has_pictures: bool = False) -> Writ
     return WrittenBatch(matrices, TextTable(tuple(columns), rows, count - len(rows)))
 
 
-def names_of(inspection: Inspection, count: int) -> list[str]:
-    """What the samples of the batch are called: by the start of their text, else their class, index or place."""
-    texts = text_columns(inspection.batch).get("text", [])
+def names_of(inspection: Inspection, count: int, key: str = "tokens") -> list[str]:
+    """What the samples of the batch are called: by the start of their text, else their class, index or place.
+
+    Args:
+        inspection: with the batch.
+        count: of the samples.
+        key: of the tokens; the targets have texts of their own in a translation.
+    """
+    columns = text_columns(inspection.batch)
+    texts = columns.get(_TEXT_OF[key]) or columns.get("text", [])
     if len(texts) == count:
         return [shorten(readable(text), _NAME) or "∅" for text in texts]
     return labels_in(inspection, count)

@@ -17,7 +17,7 @@ AT_ONCE = 120
 LEGEND: dict[str, str] = {
     "special": "special",
     "unknown": "unknown",
-    "hidden": "hidden: what it was is below",
+    "hidden": "to be found out by the model",
     "outside": "outside the vocabulary",
     "pad": "padding",
     "ignored": "left out of the loss",

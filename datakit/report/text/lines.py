@@ -38,9 +38,10 @@ def _run_lines(run: Run, margin: int) -> list[str]:
     key, _, other = run.key.partition(", ")
     lines = []
     for place, head in enumerate((key, "", other, "")):
+        last = max((step for step in range(shown) if columns[step][place]), default=-1)
         cells = [
-            _cell(chip, column[place], width, place)
-            for chip, column, width in zip(chips[:shown], columns, widths, strict=False)
+            _cell(chips[step], columns[step][place], 0 if step == last else widths[step], place)
+            for step in range(last + 1)
         ]
         more = f"  … {left:,} more" if left and not place else ""
         if place == 0 or any(column[place] for column in columns[:shown]):

@@ -10,17 +10,16 @@ import numpy as np
 from PIL import Image
 
 from datakit.inspection.text_batch import TokenBatch
-from datakit.phrasing import number, shorten
+from datakit.phrasing import number
 from datakit.report.figure import Figure
 from datakit.report.output import png
-from datakit.report.text.chips import Chip, chip_of, legend_of
+from datakit.report.text.chips import Chip, chip_of
 from datakit.report.text.colours import OVERVIEW
 
 ROWS, STEPS = 24, 40
 """Of the table, at most."""
 
 _NUMBERED = 26  # steps with which the numbers have room too
-_CELL = 14  # characters of a token
 _STEPS = 2000  # of the picture
 _WIDE, _SIDE = 900, 12  # pixels of the picture, of a step
 _PACKED = 6  # batch sizes that are named
@@ -54,7 +53,7 @@ class Matrix:
         steps: columns of the table.
         is_numbered: whether the cells have room for the numbers too.
         unseen: what the table leaves out, in words; empty where it is whole.
-        legend: (look, meaning) of the colours.
+        looks: of all that is shown.
         overview: all of it as a picture; None where the table is whole.
     """
 
@@ -64,7 +63,7 @@ class Matrix:
     steps: int
     is_numbered: bool
     unseen: str
-    legend: list[tuple[str, str]]
+    looks: frozenset[str]
     overview: Figure | None
 
 
@@ -82,13 +81,12 @@ def matrix_of(batch: TokenBatch, names: Sequence[str], rows: int = ROWS, steps: 
     kinds = batch.kinds
     made = tuple(_row(batch, kinds, place, names[place], steps) for place in range(rows))
     looks = {chip.look for row in made for chip in row.cells} | ({"pad"} if (kinds == "pad").any() else set())
-    legend = [(look, words.partition(":")[0]) for look, words in legend_of(looks)]
     left = [f"{number(count - rows)} more samples"] * (rows < count) + [f"{number(width - steps)} more steps"] * (
         steps < width
     )
     unseen = f"and {' and '.join(left)}" if left else ""
     overview = _overview(batch, kinds) if left else None
-    return Matrix(batch.key, _about(batch), made, steps, steps <= _NUMBERED, unseen, legend, overview)
+    return Matrix(batch.key, _about(batch), made, steps, steps <= _NUMBERED, unseen, frozenset(looks), overview)
 
 
 def _row(batch: TokenBatch, kinds: np.ndarray, place: int, name: str, steps: int) -> Row:
@@ -97,11 +95,6 @@ def _row(batch: TokenBatch, kinds: np.ndarray, place: int, name: str, steps: int
     each = zip(batch.numbers[place, :shown].tolist(), kinds[place, :shown].tolist(), strict=True)
     cells = [chip_of(value, kind, batch.coder) for value, kind in each]
     return Row(name, length, tuple(cells), steps - shown)
-
-
-def cut(chip: Chip) -> str:
-    """Its text, as far as a cell has room."""
-    return shorten(chip.text, _CELL)
 
 
 def _about(batch: TokenBatch) -> str:
