@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from datakit.inspection.batch import Padding
+from datakit.inspection.text import Coders
+from datakit.inspection.text_batch import token_batches
 from datakit.phrasing import number
 
 _MUCH = 0.25  # of the batch
@@ -19,6 +21,16 @@ def padding_line(padding: Padding) -> str:
         times = [f"{steps / padding.rate:.3g}" for steps in dict.fromkeys((low, high))]
         seconds = f" ({' … '.join(times)} s)"
     return f"{span} {_unit(padding)}{seconds}, {padding.share:.1%} of the batch is padding".replace("%", " %")
+
+
+def packed_line(batch: Any) -> str:
+    """The range of the lengths in a batch whose tokens were packed, such as `3 … 12 tokens, packed`; else empty."""
+    packed = next((one for one in token_batches(batch, Coders()) if one.packed is not None), None)
+    if packed is None:
+        return ""
+    low, high = int(packed.lengths.min()), int(packed.lengths.max())
+    span = number(low) if low == high else f"{number(low)} … {number(high)}"
+    return f"{span} tokens, packed: no step is padding"
 
 
 def padding_hint(padding: Padding) -> str:

@@ -11,7 +11,7 @@ from datakit.inspection.batch import padding_of
 from datakit.inspection.look import Inspection
 from datakit.inspection.summary import summarise
 from datakit.report.figures import Record, draws_of, grid_of, record_of
-from datakit.report.padding import padding_hint, padding_line
+from datakit.report.padding import packed_line, padding_hint, padding_line
 from datakit.report.room import room_of
 from datakit.report.survey_view import view_of
 from datakit.report.templating import environment, script
@@ -44,7 +44,7 @@ def render(inspection: Inspection, *, live: str | None = None) -> str:
             written=written_batch(inspection, has_pictures=bool(grid)),
             rows=[] if inspection.batch is None else summarise(inspection.batch),
             figures=view_of(inspection.survey),
-            padding="" if padding is None else padding_line(padding),
+            padding=packed_line(inspection.batch) if padding is None else padding_line(padding),
             padding_hint="" if padding is None else padding_hint(padding),
             script=script("page.js") if live is None else script("page.js", "live.js"),
             live=live,

@@ -14,7 +14,7 @@ from datakit.inspection.look import Inspected, Inspection
 from datakit.inspection.summary import Row, compare, summarise
 from datakit.inspection.survey import Sounds, Survey
 from datakit.phrasing import number, shorten
-from datakit.report.padding import padding_hint, padding_json, padding_line
+from datakit.report.padding import packed_line, padding_hint, padding_json, padding_line
 from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
 from datakit.report.text.lines import lengths_json, survey_lines_of, texts_json, token_lines
@@ -48,7 +48,8 @@ def _tokens(sample: Inspected, inspection: Inspection) -> list[str]:
 def _padding(batch: Any) -> list[str]:
     padding = padding_of(batch)
     if padding is None:
-        return []
+        packed = packed_line(batch)
+        return aligned([("lengths", packed)]) if packed else []
     hint = padding_hint(padding)
     return aligned([("lengths", padding_line(padding) + (f"; {hint}" if hint else ""))])
 

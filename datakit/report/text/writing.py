@@ -9,7 +9,7 @@ from typing import Literal
 TINTS = 6
 """Quiet colours of ordinary tokens; equal tokens have the same."""
 
-_NAMED = {" ": "␠", "\n": "⏎", "\r": "␍", "\t": "⇥", "\x7f": "␡"}
+_NAMED = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _JOINERS = "\u200c\u200d"  # they belong to the spelling inside a word
 _KEPT = "\n\t"  # of controls, in a text
 
@@ -47,7 +47,5 @@ def direction(tokens: Iterable[str]) -> Literal["ltr", "rtl"]:
 def _sign(char: str) -> str:
     if char in _NAMED:
         return _NAMED[char]
-    if ord(char) < 0x20:
-        return chr(0x2400 + ord(char))
     kind = unicodedata.category(char)
     return f"U+{ord(char):04X}" if kind[0] == "Z" or kind in ("Cc", "Cf", "Cs", "Co", "Cn") else char
