@@ -11,6 +11,7 @@ TINTS = 6
 
 _NAMED = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _JOINERS = "\u200c\u200d"  # they belong to the spelling inside a word
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _KEPT = "\n\t"  # of controls, in a text
 
 
@@ -25,10 +26,8 @@ def visible(token: str) -> str:
 
 
 def readable(text: str) -> str:
-    """A text with its control characters as signs, but for line ends and tabs."""
-    return "".join(
-        char if char in _KEPT or unicodedata.category(char) not in ("Cc", "Cs") else _sign(char) for char in text
-    )
+    """A text with its control characters as signs, but for line ends and tabs; those that turn its direction too."""
+    return "".join(_sign(char) if _is_control(char) else char for char in text)
 
 
 def tint(number: int) -> int:
@@ -42,6 +41,11 @@ def direction(tokens: Iterable[str]) -> Literal["ltr", "rtl"]:
         if kind in ("L", "R", "AL"):
             return "ltr" if kind == "L" else "rtl"
     return "ltr"
+
+
+def _is_control(char: str) -> bool:
+    is_turn = unicodedata.bidirectional(char) in _TURNS
+    return char not in _KEPT and (is_turn or unicodedata.category(char) in ("Cc", "Cs"))
 
 
 def _sign(char: str) -> str:
