@@ -127,7 +127,7 @@ class Texts:
         return 5
 
     def __getitem__(self, index):
-        return {"text": "<script>alert('&')</script>", "label": index}
+        return {"note": "<script>alert('&')</script>", "label": index}
 
 
 def test_samples_without_an_image_are_tables():

@@ -438,7 +438,7 @@ def test_a_run_has_a_folder_of_its_own(here):
 
 
 def test_what_has_no_images_and_what_cannot_be_read_leaves_a_run_too(here, monkeypatch):
-    (here / "words.py").write_text("def words():\n    return [{'text': 'a'}, {'text': 'b'}]\n")
+    (here / "words.py").write_text("def words():\n    return [{'word': 'a'}, {'word': 'b'}]\n")
     typed("inspect", "words:words", "--tensorboard", "run")
     assert Run(here / "run").tags["images"] == []
     monkeypatch.setattr("datakit.report.tensorboard.run.inspection", lambda *_: (_ for _ in ()).throw(OSError("full")))
