@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,12 +26,17 @@ from datakit.inspection.survey import ClassCounts
 from datakit.report import page as report
 from datakit.report.show import Shown, show
 from datakit.targets import Target
+from datakit.text import SPECIALS, Names, Vocab
 from datakit.transforms import (
     FACE68_PAIRS,
+    AddSpecials,
     AmplitudeToDB,
     Compose,
+    Encode,
     Gain,
+    MaskTokens,
     MelSpectrogram,
+    NextTokens,
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
@@ -40,7 +46,7 @@ from datakit.transforms import (
 from datakit.vision import FaceLandmarks
 
 IMAGE_PAGES = ("faces", "objects", "broken")
-NAMES = (*IMAGE_PAGES, "sounds")
+NAMES = (*IMAGE_PAGES, "sounds", "names")
 PICTURES = os.environ.get("DATAKIT_PICTURES")
 
 
@@ -104,11 +110,39 @@ def sounds():
     return replace(seen, samples=samples, dataset=f"SpokenDigits('data'): {seen.dataset.rpartition(': ')[2]}")
 
 
+def names():
+    known = Names.synthetic(n=64)
+    vocab = Vocab.characters(itertools.islice(known.texts(), 48), specials={**SPECIALS, "mask": "<mask>"})
+    chain = Compose([Encode(vocab), AddSpecials(vocab), MaskTokens(vocab, p=0.3)])
+    dataset = known.with_transform(chain)
+    dataset.collate_fn = partial(collate.pad, value={"target_tokens": -100})
+    seen = look(Target("names", dataset), samples=4, draws=4)
+    samples = tuple(replace(sample, path=f"data/names/{Path(sample.path).name}") for sample in seen.samples)
+    return replace(seen, samples=samples, dataset=f"Names('data', split='all'): {seen.dataset.partition('): ')[2]}")
+
+
+def scripts():
+    """Texts that would break a page, in several scripts; long ones; a batch that is too wide for a table."""
+    texts = [
+        "<script>foul()</script>",
+        "שלום עולם",
+        "مرحبا بالعالم",
+        "a\tb\n\u202ec\x00",
+        "日本語",
+        "x" * 900,
+        "W" * 60,
+    ]
+    vocab = Vocab.characters(texts[:5])
+    dataset = Mapped([{"text": text} for text in texts], transform=Compose([Encode(vocab), NextTokens()]))
+    dataset.collate_fn = collate.pack
+    return look(Target("scripts", dataset), indices=range(7))
+
+
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """The pages as files."""
     folder = tmp_path_factory.mktemp("pages")
-    for make in (faces, sixteen, objects, broken, sounds):
+    for make in (faces, sixteen, objects, broken, sounds, names, scripts):
         (folder / f"{make.__name__}.html").write_text(report.render(make()), encoding="utf-8")
     return folder
 
@@ -204,6 +238,38 @@ def test_plots_enlarge_too(visit):
         box = plot.bounding_box()
         assert box["width"] > 0.9 * 1280 or box["height"] > 0.8 * 900
         assert plot.get_attribute("aria-label") in page.locator("#viewer").inner_text()
+
+
+def test_tokens_stand_above_what_belongs_to_them(visit):
+    with visit("names") as page:
+        hidden = page.locator(".tokens li:has(.hidden)")
+        assert hidden.count() > 4
+        for place in range(4):
+            above, below = (hidden.nth(place).locator("span").nth(step).bounding_box() for step in (0, 1))
+            assert below["y"] >= above["y"] + above["height"]
+            assert abs(above["x"] + above["width"] / 2 - below["x"] - below["width"] / 2) < 2
+        special = page.locator(".tokens .special").first
+        assert special.evaluate("e => getComputedStyle(e).borderStyle") == "dashed"
+        matrix = page.locator(".matrix").first
+        assert matrix.locator("tbody tr").count() == 16
+        widths = matrix.evaluate("e => [...e.rows].map(row => [...row.cells].reduce((n, c) => n + c.colSpan, 0))")
+        assert len(set(widths)) == 1
+
+
+def test_texts_are_read_in_their_direction_and_long_ones_unfold(visit):
+    with visit("scripts") as page:
+        assert page.locator("#samples .prose").first.inner_text() == "<script>foul()</script>"
+        hebrew = page.locator("#sample-2 .tokens").first.locator("li")
+        assert hebrew.first.bounding_box()["x"] > hebrew.nth(1).bounding_box()["x"]
+        latin = page.locator("#sample-1 .tokens").first.locator("li")
+        assert latin.first.bounding_box()["x"] < latin.nth(1).bounding_box()["x"]
+        folded = page.locator("#sample-6 .passage details").first
+        before = folded.bounding_box()["height"]
+        folded.locator("summary").click()
+        assert folded.bounding_box()["height"] > 2 * before
+        overview = page.locator(".overview img").first.bounding_box()
+        assert overview["width"] > 400
+        assert overview["height"] > 20
 
 
 def test_findings_lead_to_the_sample_that_shows_them(visit):
@@ -318,7 +384,7 @@ def test_the_line_to_paste_is_copied_and_that_is_announced(visit, before):
         assert pasted.startswith("Normalize(mean=(0.")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "scripts"])
 def test_a_phone_scrolls_one_way_only(visit, name):
     with visit(name, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True) as page:
         page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
@@ -350,7 +416,8 @@ def test_a_screen_reader_finds_its_way(visit, name):
         found = tree(page)
         buttons = [label for role, label in found if role == "button"]
         alts = page.evaluate(ALTS)
-        assert len(buttons) > len(alts) > 0
+        assert len(buttons) > len(alts)
+        assert bool(alts) is (name != "names")
         assert all(buttons)
         assert len(set(alts) - set(buttons)) == 0
         pictures = [label for role, label in found if role in ("image", "img")]
@@ -405,8 +472,9 @@ def test_sixteen_samples_are_small_and_open_at_once(visit, written):
 def test_without_javascript_the_page_can_be_read(visit, name):
     with visit(name, java_script_enabled=False) as page:
         images = page.locator(".frame > *")
-        assert images.count() >= 5
-        assert as_array(images.first.screenshot()).std() > 8
+        shown = page.locator(".tokens") if name == "names" else images
+        assert shown.count() >= 5
+        assert as_array(shown.first.screenshot()).std() > 8
         assert page.locator("button:visible").count() == 0
         details = page.locator("details").first
         before = details.get_attribute("open")
@@ -594,6 +662,10 @@ def test_pictures_for_the_documents(visit, chromium, tmp_path):
         page.locator("#samples").scroll_into_view_if_needed()
         page.evaluate("document.getElementById('samples').scrollIntoView()")
         keep(page.screenshot(), "inspect-sounds.png")
+    with visit("names", viewport={"width": 1280, "height": 1180}) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = false })")
+        keep(page.locator("#sample-1").screenshot(), "inspect-texts.png")
+        keep(page.locator("#batch .matrices").screenshot(), "inspect-tokens.png")
     (tmp_path / "notebook.html").write_text(notebook(*face_outputs(), colours="background: #fff; ", theirs=""))
     with opened(chromium, (tmp_path / "notebook.html").as_uri(), viewport={"width": 1000, "height": 900}) as page:
         keep(page.screenshot(), "inspect-show.png")

@@ -18,6 +18,7 @@ from datakit.report.survey_view import view_of
 from datakit.report.tensorboard.pictures import add_picture, add_sounds, add_texts
 from datakit.report.tensorboard.projector import Seen, add_points
 from datakit.report.tensorboard.writing import writer as open_writer
+from datakit.report.text.batch import written_batch
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -66,7 +67,7 @@ def inspection(writer: SummaryWriter, seen: Inspection) -> None:
     writer.add_text("what was inspected", _about(seen))
     points = _points(seen)
     if (picture := batch_sheet(seen)) is not None:
-        add_picture(writer, "batch" if split(seen.batch) else "samples", picture, 0)
+        add_picture(writer, "batch" if split(seen.batch) or written_batch(seen) else "samples", picture, 0)
     for sample in seen.samples:
         if sample.stages and (picture := stage_sheet(sample, seen)) is not None:
             add_picture(writer, f"stages/{sample.key.index}", picture, 0)
