@@ -665,7 +665,7 @@ def test_pictures_for_the_documents(visit, chromium, tmp_path):
     with visit("names", viewport={"width": 1280, "height": 1180}) as page:
         page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = false })")
         keep(page.locator("#sample-1").screenshot(), "inspect-texts.png")
-        keep(page.locator("#batch .matrices").screenshot(), "inspect-tokens.png")
+        keep(page.locator(".of-batch").first.screenshot(), "inspect-tokens.png")
     (tmp_path / "notebook.html").write_text(notebook(*face_outputs(), colours="background: #fff; ", theirs=""))
     with opened(chromium, (tmp_path / "notebook.html").as_uri(), viewport={"width": 1000, "height": 900}) as page:
         keep(page.screenshot(), "inspect-show.png")

@@ -42,13 +42,12 @@ class TokenBatch:
         """(B, T), False where the batch was padded."""
         return np.asarray(np.arange(self.numbers.shape[1]) < self.lengths[:, None])
 
-    @property
-    def kinds(self) -> npt.NDArray[np.str_]:
-        """The `Kind` of each place, (B, T); all padding is `pad`, whatever its number."""
-        kinds = kinds_of(self.numbers, self.coder)
+    def kinds(self, rows: int, steps: int) -> npt.NDArray[np.str_]:
+        """The `Kind` of each place, at most (rows, steps); all padding is `pad`, whatever its number."""
+        kinds = kinds_of(self.numbers[:rows, :steps], self.coder)
         if self.is_hidden is not None:
-            kinds[self.is_hidden] = "hidden"
-        return np.where(self.is_valid, kinds, "pad")
+            kinds[self.is_hidden[:rows, :steps]] = "hidden"
+        return np.where(self.is_valid[:rows, :steps], kinds, "pad")
 
 
 def token_batches(batch: Any, coders: Coders) -> list[TokenBatch]:

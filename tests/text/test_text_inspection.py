@@ -119,8 +119,8 @@ def test_a_batch_is_taken_apart_into_the_tokens_of_its_samples(combine):
     for one in batches:
         rows = zip(one.numbers, one.lengths, strict=True)
         assert [row[:length].tolist() for row, length in rows] == [sample[one.key].tolist() for sample in samples]
-        assert one.kinds.shape == (6, 5)
-        assert (one.kinds == "pad").sum() == sum(5 - len(sample["tokens"]) for sample in samples)
+        assert one.kinds(9, 9).shape == (6, 5)
+        assert (one.kinds(9, 9) == "pad").sum() == sum(5 - len(sample["tokens"]) for sample in samples)
         assert (one.packed is None) is (combine is collate.pad)
     if combine is collate.pack:
         counts = [sum(len(sample["tokens"]) > step for sample in samples) for step in range(5)]
@@ -131,8 +131,8 @@ def test_hidden_places_of_a_batch():
     mask = MaskTokens(VOCAB, p=1.0, random=0.0, kept=0.0)
     samples = [Compose([Encode(VOCAB), AddSpecials(VOCAB), mask])({"text": text}) for text in NAMES]
     tokens, targets = token_batches(collate.pad(samples, value={"target_tokens": -100}), Coders({"tokens": VOCAB}))
-    assert tokens.kinds[0].tolist() == ["special", "hidden", "hidden", "hidden", "special", "pad"]
-    assert targets.kinds[0].tolist() == ["ignored", "ordinary", "ordinary", "ordinary", "ignored", "pad"]
+    assert tokens.kinds(9, 9)[0].tolist() == ["special", "hidden", "hidden", "hidden", "special", "pad"]
+    assert targets.kinds(9, 9)[0].tolist() == ["ignored", "ordinary", "ordinary", "ordinary", "ignored", "pad"]
 
 
 def test_what_is_no_batch_of_tokens():

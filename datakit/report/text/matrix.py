@@ -20,7 +20,7 @@ ROWS, STEPS = 24, 40
 """Of the table, at most."""
 
 _NUMBERED = 26  # steps with which the numbers have room too
-_STEPS = 2000  # of the picture
+_ROWS, _STEPS = 512, 2000  # of the picture
 _WIDE, _SIDE = 900, 12  # pixels of the picture, of a step
 _PACKED = 6  # batch sizes that are named
 
@@ -78,7 +78,7 @@ def matrix_of(batch: TokenBatch, names: Sequence[str], rows: int = ROWS, steps: 
     """
     count, width = batch.numbers.shape
     rows, steps = min(count, rows), min(width, steps)
-    kinds = batch.kinds
+    kinds = batch.kinds(_ROWS, _STEPS)
     made = tuple(_row(batch, kinds, place, names[place], steps) for place in range(rows))
     looks = {chip.look for row in made for chip in row.cells} | ({"pad"} if (kinds == "pad").any() else set())
     left = [f"{number(count - rows)} more samples"] * (rows < count) + [f"{number(width - steps)} more steps"] * (
@@ -109,15 +109,15 @@ def _about(batch: TokenBatch) -> str:
 
 def _overview(batch: TokenBatch, kinds: np.ndarray) -> Figure:
     """Every place of the batch in the colour of its kind."""
-    shown = kinds[:, :_STEPS]
-    names, places = np.unique(shown, return_inverse=True)
+    names, places = np.unique(kinds, return_inverse=True)
     palette = [OVERVIEW[name] for name in names.tolist()]
-    wide = max(1, min(_SIDE, _WIDE // shown.shape[1]))
-    raster = places.reshape(shown.shape).astype(np.uint8).repeat(wide, 1).repeat(max(wide, 5), 0)
+    wide = max(1, min(_SIDE, _WIDE // kinds.shape[1]))
+    raster = places.reshape(kinds.shape).astype(np.uint8).repeat(wide, 1).repeat(max(wide, 5), 0)
     image = Image.fromarray(raster).convert("P")
     image.putpalette([value for colour in palette for value in colour])
     src = f"data:image/png;base64,{base64.b64encode(png(image)).decode('ascii')}"
-    shares = [f"{(shown == name).mean():.1%} {name}".replace("%", " %") for name in names.tolist()]
-    cut_off = f", the first {_STEPS:,} steps" if kinds.shape[1] > _STEPS else ""
-    alt = f"{batch.key} of the whole batch{cut_off}: {', '.join(shares)}"
-    return Figure("The whole batch", ", ".join(shares) + cut_off, alt, src, *image.size, pixelated=True)
+    shares = [f"{(kinds == name).mean():.1%} {name}".replace("%", " %") for name in names.tolist()]
+    is_whole = kinds.shape == batch.numbers.shape
+    what = "The whole batch" if is_whole else f"The first {len(kinds):,} samples × {kinds.shape[1]:,} steps"
+    alt = f"{batch.key}, {what.lower()}: {', '.join(shares)}"
+    return Figure(what, ", ".join(shares), alt, src, *image.size, pixelated=True)

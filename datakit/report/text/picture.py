@@ -129,7 +129,7 @@ def _chip(pen: ImageDraw.ImageDraw, chip: Chip, box: tuple[float, float, float, 
 
 def _matrix(batch: TokenBatch, names: Sequence[str], most: int) -> Image.Image:
     """Cells with letters where there is room, else with the colour of their kind alone."""
-    kinds = batch.kinds[:most, :_STEPS]
+    kinds = batch.kinds(most, _STEPS)
     count = len(kinds)
     steps = kinds.shape[1]
     wide = min(_CELL, (_WIDTH - _NAME) // steps)
