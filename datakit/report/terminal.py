@@ -18,6 +18,7 @@ from datakit.report.padding import packed_line, padding_hint, padding_json, padd
 from datakit.report.styles import styled
 from datakit.report.survey_view import view_of
 from datakit.report.text.lines import lengths_json, survey_lines_of, texts_json, token_lines
+from datakit.report.text.writing import readable
 
 _CLASSES = 8  # that are listed
 _RECORDS = 10
@@ -207,7 +208,7 @@ def _type(row: Row | None) -> str:
         return "-"
     if row.count is not None and row.low is None:
         return f"{row.kind} of {row.count}"
-    return f"{row.kind} {row.size or shorten(row.text)}".strip()
+    return f"{row.kind} {row.size or readable(shorten(row.text))}".strip()
 
 
 def _numbers(row: Row | None) -> list[str]:

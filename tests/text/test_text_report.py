@@ -326,6 +326,13 @@ def test_terminal_and_json_have_the_figures():
     assert figures["tokens"][0]["unknown_share"] == pytest.approx(1 / 9)
 
 
+def test_a_text_cannot_move_the_cursor_of_a_terminal():
+    lines = "\n".join(plain(inspection_lines(seen_in(["\x1b[2J\x07a"], samples=1))))
+    assert "\x1b" not in lines
+    assert "\x07" not in lines
+    assert "U+001B[2JU+0007a" in lines
+
+
 def test_lengths_are_counted_whole():
     lengths = np.array([3, 3, 4, 9])
     chart = length_histogram(lengths, "tokens")
