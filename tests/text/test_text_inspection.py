@@ -52,6 +52,8 @@ def test_the_vocabulary_of_each_key_is_found_in_the_chain():
     for step in (NextTokens(), MaskTokens(VOCAB)):
         after = coders_after([*names, "mine", repr(step)], {**known, repr(step): step})
         assert after == Coders({"tokens": VOCAB, "target_tokens": VOCAB}, is_aligned=True)
+    only_target = coders_after([names[1], repr(NextTokens())], {**known, repr(NextTokens()): NextTokens()})
+    assert only_target.of == {}  # what the target is now made of, nobody knows
     assert coders_after([repr(NextTokens())], {repr(NextTokens()): NextTokens()}) == Coders({}, is_aligned=True)
 
 
