@@ -30,14 +30,14 @@ class TokenNumbers:
 
     Attributes:
         length: how many.
-        kinds: how many of which kind; None where nobody knows what they stand for.
+        kinds: how many of which kind.
         numbers: the different ones, int64.
         size: of the vocabulary; None where it is not known.
         unit: of the vocabulary: characters, words or tokens.
     """
 
     length: int
-    kinds: Mapping[str, int] | None
+    kinds: Mapping[str, int]
     numbers: Numbers
     size: int | None
     unit: str = "tokens"
@@ -108,9 +108,12 @@ def missing(text: str, coder: Coder) -> Counter[str]:
 
 def _counted(numbers: Numbers, key: str, coders: Coders) -> TokenNumbers:
     coder = coders.of.get(key)
-    kinds = None if coder is None else Counter(kinds_of(numbers, coder).tolist())
+    each, counts = np.unique(numbers, return_counts=True)
+    kinds: Counter[str] = Counter()
+    for kind, count in zip(kinds_of(each, coder).tolist(), counts.tolist(), strict=True):
+        kinds[kind] += count
     size, unit = None if coder is None else len(coder), coder.unit if isinstance(coder, Vocab) else "tokens"
-    return TokenNumbers(len(numbers), kinds, np.unique(numbers), size, unit)
+    return TokenNumbers(len(numbers), kinds, each, size, unit)
 
 
 class TextTally:
@@ -130,7 +133,7 @@ class TextTally:
             self.characters.setdefault(key, array("q")).append(length)
         for key, tokens in one.tokens.items():
             self.lengths.setdefault(key, array("q")).append(tokens.length)
-            self.kinds.setdefault(key, Counter()).update(tokens.kinds or {})
+            self.kinds.setdefault(key, Counter()).update(tokens.kinds)
             self.used.setdefault(key, set()).update(tokens.numbers.tolist() if tokens.size is not None else ())
             self.coders.setdefault(key, set()).add((tokens.size, tokens.unit))
         for key, counts in one.missing.items():

@@ -94,7 +94,7 @@ def names_of(inspection: Inspection, count: int, key: str = "tokens") -> list[st
     columns = text_columns(inspection.batch)
     texts = columns.get(_TEXT_OF[key]) or columns.get("text", [])
     if len(texts) == count:
-        return [shorten(readable(text), _NAME) or "∅" for text in texts]
+        return [shorten(readable(text[:_TEXT]), _NAME) or "∅" for text in texts]
     return labels_in(inspection, count)
 
 
@@ -104,8 +104,7 @@ def labels_in(inspection: Inspection, count: int) -> list[str]:
 
 
 def _in_table(text: str) -> str:
-    whole = readable(text)
-    return whole if len(whole) <= _TEXT else f"{whole[:_TEXT]}…"
+    return readable(text[:_TEXT]) + ("…" if len(text) > _TEXT else "")
 
 
 def _labels(batch: Any, classes: Sequence[str], count: int) -> list[str]:
