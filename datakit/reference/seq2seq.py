@@ -115,9 +115,7 @@ class Seq2Seq(nn.Module):
                 break
         rows = [_until(row, end)[:most] for row in torch.stack(chosen, 1).tolist()]
         maps = torch.stack(looked, 1).cpu()
-        return rows, [
-            each[: len(row) + 1, :size] for each, row, size in zip(maps, rows, length.tolist(), strict=True)
-        ]
+        return rows, [each[: len(row) + 1, :size] for each, row, size in zip(maps, rows, length.tolist(), strict=True)]
 
 
 class Attention(nn.Module):
