@@ -30,12 +30,11 @@ def draw_attention(
     """
     figure, places = panels(len(sources), width=3.1, height=3.7)
     for axes, source, target, weights in zip(places, sources, targets, maps, strict=True):
-        drawn = axes.imshow(weights.numpy(), cmap="Greens", vmin=0, vmax=1, aspect="auto")
+        drawn = axes.imshow(weights.numpy(), cmap="Greens", vmin=0, vmax=1, aspect="auto", zorder=2)  # above the grid
         axes.set_xticks(range(len(source)), source, rotation=50, ha="left", rotation_mode="anchor")
         axes.set_yticks(range(len(target)), target)
         axes.xaxis.tick_top()
     bar = figure.colorbar(drawn, ax=places, fraction=0.02, pad=0.01)
     bar.outline.set_visible(False)
     bar.set_label("weight", color=SOFT)
-    content = finish(figure, reference)
-    return content
+    return finish(figure, reference)

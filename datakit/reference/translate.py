@@ -9,7 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch.nn import functional
 
+from datakit import collate
 from datakit.coding import number_of
+from datakit.dataset import digest
 from datakit.errors import DatakitError
 from datakit.loader import Loader
 from datakit.reference.attention_drawing import draw_attention
@@ -68,6 +70,7 @@ class TranslateByAttention(Reference):
             f"{'synthetic' if self.is_synthetic else 'Tatoeba'} pairs, French to English: {len(train):,} to train on, "
             f"{len(test):,} to test on"
         )
+        self.contents = digest(*train.texts(), *train.texts("target_text"), *test.texts(), *test.texts("target_text"))
         known = set(train.texts())
         self.leaked = sum(text in known for text in test.texts())
         self.loader = self.learn_from(train.with_transform(chain), 32)
@@ -197,7 +200,7 @@ class TranslateByAttention(Reference):
             raise DatakitError(f"{text!r} has no word to translate")
         unknown = [word for word in dict.fromkeys(sentence.split()) if word not in self.french]
         sample = Compose([Encode(self.french), AddSpecials(self.french, start=False)])({"text": sentence})
-        found = self.translations(Loader([sample], 1, rank=0, world_size=1))[0].found
+        found = self.translations(Loader([sample], 1, collate_fn=collate.pad, rank=0, world_size=1))[0].found
         note = [f"no training sentence has: {', '.join(unknown)}"] if unknown else []
         return [f"> {sentence}", f"< {found}", *note]
 
