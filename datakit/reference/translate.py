@@ -19,6 +19,7 @@ from datakit.reference.base import Reference
 from datakit.reference.checks import Check
 from datakit.reference.guesses import spread
 from datakit.reference.history import History
+from datakit.reference.kept import Kept
 from datakit.reference.schedules import OneCycle, learn
 from datakit.reference.seq2seq import Seq2Seq
 from datakit.reference.split import no_leak
@@ -56,12 +57,14 @@ class TranslateByAttention(Reference):
     name = "translate"
     source = "https://pytorch.org/tutorials/intermediate/seq2seq_translation_tutorial.html"
     epochs, synthetic_epochs = 30, 10
+    remembers: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {"held-out loss": "nats a word", "short training sentences": "%"}
 
     def build(self) -> None:
         """Vocabularies are those of the training sentences: other words are unknown."""
         train, test = self.pairs("train"), self.pairs("test")
         self.french, self.english = Vocab.words(train.texts()), Vocab.words(train.texts("target_text"))
+        self.words = Kept([vocab.tokens[len(vocab.specials) :] for vocab in (self.french, self.english)])
         chain = Compose([
             *(Encode(self.french), AddSpecials(self.french, start=False)),
             *(Encode(self.english, "target_text"), AddSpecials(self.english, key="target_tokens")),
@@ -88,6 +91,12 @@ class TranslateByAttention(Reference):
             root, split, source="fra", target="eng", normalize=normalize_sentence, max_words=MOST - 1,
             prefixes={"eng": ENGLISH_PREFIXES}, seed=self.seed_of(split), download=self.download,
         )  # fmt: skip
+
+    def rebuild(self, states: Mapping[str, Any]) -> None:
+        """Vocabularies and the net, from what was saved: `predict` needs no data."""
+        self.french, self.english = (Vocab(tokens, "words") for tokens in states["words"]["items"])
+        self.model = Seq2Seq(len(self.french), len(self.english)).to(self.device)
+        self.model.load_state_dict(states["model"])
 
     def numbers(self, *roles: Role) -> list[int]:
         """Those of special tokens, which are the same in both vocabularies."""
@@ -169,13 +178,15 @@ class TranslateByAttention(Reference):
         """What is said is drawn from the source, and from nothing beside it."""
         loss, share = (history.last(name) for name in self.units)
         by_counts = self.by_counts()
-        ratio = None if loss is None else loss / by_counts
         return [
-            Check("held-out loss", ratio, 0.75, "low", "%", of=f"of an n-gram model's {by_counts:.3g} nats a word"),
+            Check(
+                f"held-out loss, where n-grams have {by_counts:.3g}:", loss, 0.75 * by_counts, "low", "nats a word",
+                key="held-out loss",
+            ),
             Check(f"training sentences of up to {SHORT} words", share, 0.9, unit="%", key="short training sentences"),
             Check("held-out sentences translated otherwise alone", self.told_otherwise(), 0, "low"),
             no_leak(self.leaked, "sentences"),
-        ]
+        ]  # fmt: skip
 
     def lines(self) -> Sequence[str]:
         """Some sentences, as the tutorial prints them: what was given, what it means, what was found."""
@@ -190,7 +201,7 @@ class TranslateByAttention(Reference):
         return lines[:-1]
 
     def predict(self, text: str) -> Sequence[str]:
-        """The translation of a sentence, normalised as the data are; unknown words are said.
+        """The translation of a sentence, normalised as the data are; a note tells which words are unknown.
 
         Raises:
             DatakitError: where there is no word in it.
@@ -198,11 +209,11 @@ class TranslateByAttention(Reference):
         sentence = normalize_sentence(text)
         if not sentence:
             raise DatakitError(f"{text!r} has no word to translate")
-        unknown = [word for word in dict.fromkeys(sentence.split()) if word not in self.french]
+        if missing := self.french.coverage([sentence]).missing:
+            self.notes.append(f"no training sentence has {', '.join(map(repr, missing))}")
         sample = Compose([Encode(self.french), AddSpecials(self.french, start=False)])({"text": sentence})
-        found = self.translations(Loader([sample], 1, collate_fn=collate.pad, rank=0, world_size=1))[0].found
-        note = [f"no training sentence has: {', '.join(unknown)}"] if unknown else []
-        return [f"> {sentence}", f"< {found}", *note]
+        one = Loader([sample], 1, collate_fn=collate.pad, rank=0, world_size=1)
+        return [f"> {sentence}", f"< {self.translations(one)[0].found}"]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Where the decoder looked, of the longest held-out sentences that are right, or of any."""

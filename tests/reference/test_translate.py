@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn import functional
 
 from datakit.errors import DatakitError
-from datakit.reference import find, translate
+from datakit.reference import History, checkpoint, find, translate
 from datakit.reference.attention_drawing import draw_attention
 from datakit.reference.translate import TranslateByAttention
 
@@ -34,7 +34,7 @@ def test_there_is_a_test_for_each_bug():
 def test_sentences_are_translated(trained):
     result = trained("translate")
     assert result.passed, str(result)
-    assert result.checks[0].figure < 0.3
+    assert result.checks[0].figure < 0.4, str(result)
     assert [path.name for path in result.pictures] == ["curve.png", "attention.png"]
     first = result.lines[1:5]
     assert [line[:2] for line in first] == ["", "> ", "= ", "< "]
@@ -44,14 +44,14 @@ def test_sentences_are_translated(trained):
 
 def test_sources_in_another_order_than_their_translations_are_not_learnt(trained):
     result = trained("translate", "sources-sorted-alone", epochs=5)
-    assert result.checks[0].figure > 0.9, str(result)
+    assert result.checks[0].figure > 1.3, str(result)
     assert not result.checks[0].passed
     assert not result.checks[1].passed
 
 
 def test_a_decoder_that_is_given_what_it_must_say_has_no_loss_and_no_sense(trained):
     result = trained("translate", "target-not-shifted", epochs=3)
-    assert result.checks[0].figure < 0.05, str(result)
+    assert result.checks[0].figure < 0.1, str(result)
     assert result.checks[1].figure < 0.05
     assert not result.checks[1].passed
 
@@ -116,11 +116,21 @@ def test_what_is_typed_is_normalised_and_unknown_words_are_said(built):
     lines = built.predict("Je suis FATIGUÉ, zut!")
     assert lines[0] == "> je suis fatigue zut !"
     assert lines[1].startswith("< ")
-    assert lines[2:] == ["no training sentence has: zut, !"]
+    assert built.notes == ["no training sentence has '!', 'zut'"]
+    assert len(lines) == 2
     sentence = built.test.records[0]["text"]
     assert built.predict(sentence) == [f"> {sentence}", f"< {built.translations(built.test)[0].found}"]
+    assert len(built.notes) == 1
     with pytest.raises(DatakitError, match="no word to translate"):
         built.predict(" ... ")
+
+
+def test_what_is_saved_translates_without_the_data(built, tmp_path):
+    checkpoint.save(tmp_path, built, History())
+    again = TranslateByAttention(tmp_path / "nothing here")
+    again.rebuild(checkpoint.read(tmp_path)["states"])
+    for sentence in ("je suis fatigue", "vous n etes pas vraiment tristes"):
+        assert again.predict(sentence) == built.predict(sentence)
 
 
 def test_the_picture_is_dark_where_the_decoder_looked(built):
