@@ -130,7 +130,7 @@ class TranslateByAttention(Reference):
         """The loss on held-out sentences, and the share of short training sentences that are right word for word."""
         short = [one for one in self.translations(self.seen) if len(one.source.split()) <= SHORT]
         right = self.right(short, self.seen)
-        return {"held-out loss": self.loss(self.test), "short training sentences": sum(right) / len(right)}
+        return {"held-out loss": self.loss(self.test), "short training sentences": sum(right) / max(1, len(right))}
 
     @torch.inference_mode()
     def loss(self, test: Loader) -> float:
