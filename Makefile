@@ -42,6 +42,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/buckets.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/text.py
+	$(BIN)/python benchmarks/translation.py
 
 # hours: all references on real data, honest and sabotaged
 references: $(STAMP)

@@ -28,6 +28,7 @@ ROOTS = {
     "mnist-stn": "",
     "penn-fudan": "nuclei",
     "spoken-digits": "digits",
+    "translate": "text",
     "yesno": "words",
 }
 WIDEST = 1100  # pixels of a picture in the documents
@@ -45,6 +46,7 @@ def unpack(shared):
         ("cifar10-subset/cifar-10-python.tar.gz", "cifar10"),
         ("free-spoken-digit-dataset.zip", "digits"),
         ("waves_yesno.tar.gz", "words"),
+        ("data.zip", "text"),
     ):
         place, mark = DATA / folder, DATA / f".{Path(archive).name}.unpacked"
         if mark.exists():

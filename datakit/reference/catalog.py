@@ -21,6 +21,7 @@ BUILT_IN = {
     "penn-fudan": ("datakit.reference.penn_fudan:PennFudanDetector", "Instances, by detectors of torchvision."),
     "spoken-digits": ("datakit.reference.spoken_digits:DigitsByCnn", "Spoken digits, by log-mel features and a CNN."),
     "style-transfer": ("datakit.reference.style_transfer:StyleTransfer", "One picture in the style of another."),
+    "translate": ("datakit.reference.translate:TranslateByAttention", "French into English, by attention."),
     "yesno": ("datakit.reference.yesno:YesNoByCtc", "Yes and no, word after word, by CTC."),
 }
 """Where each reference is, and what it is in a line."""

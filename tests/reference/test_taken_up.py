@@ -24,7 +24,7 @@ def less(monkeypatch):
     ("name", "workers"),
     [
         *[("cifar10", 2), ("fgsm", 0), ("hymenoptera", 0), ("mnist-stn", 0), ("penn-fudan", 0)],
-        *[("spoken-digits", 2), ("yesno", 0)],
+        *[("spoken-digits", 2), ("translate", 0), ("yesno", 0)],
     ],
 )
 def test_steps_after_a_break_are_those_of_the_unbroken_run(name, workers, tmp_path, one_thread):
