@@ -63,6 +63,12 @@ def said_words(shared, tmp_path_factory):
     return _extracted(shared / "waves_yesno.tar.gz", tarfile.open, tmp_path_factory.mktemp("words"))
 
 
+@pytest.fixture(scope="session")
+def surnames(shared, tmp_path_factory):
+    """The folder of 20,000 real surnames of 18 languages."""
+    return _extracted(shared / "data.zip", zipfile.ZipFile, tmp_path_factory.mktemp("names"))
+
+
 def _extracted(archive, opener, root):
     if not archive.exists():
         pytest.skip(f"{archive.name} is not among the real datasets")

@@ -1,4 +1,4 @@
-"""What all references promise: all records, whatever the environment says, and bytes or sound until the batch."""
+"""What all references promise: all records, whatever the environment says, and bytes, sound or text until the batch."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from datakit.reference import BUILT_IN, find
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_it_reads_all_records_as_bytes_or_sound(name, few, one_thread, monkeypatch):
+def test_it_reads_all_records_as_they_are(name, few, one_thread, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     reference = find(name)()
@@ -22,6 +22,9 @@ def test_it_reads_all_records_as_bytes_or_sound(name, few, one_thread, monkeypat
         batch = next(iter(reference.loader))
         if isinstance(batch, dict) and "waveform" in batch:  # decoded by the dataset; features are made after the batch
             assert "features" not in batch
+            return
+        if isinstance(batch, dict) and "tokens" in batch:
+            assert all(isinstance(text, str) for text in batch["text"])
             return
         images = batch["image"] if isinstance(batch, dict) else batch[0][0]
         assert images.dtype == torch.uint8
