@@ -9,7 +9,7 @@ import torch
 
 from datakit.reference.base import Reference
 from datakit.reference.curve import finish, panels
-from datakit.report.palette import INK, SOFT
+from datakit.report.palette import ACCENT, INK, SOFT
 
 _LEAST = 0.1  # share from which on a cell says it
 _INCHES = 0.38  # of a cell
@@ -45,8 +45,8 @@ def draw_confusions(reference: Reference, counts: torch.Tensor, classes: Sequenc
     shares = counts.numpy() / np.maximum(totals, 1)[:, None]
     side = 2.4 + _INCHES * len(classes)
     figure, (axes,) = panels(1, width=side + 0.6, height=side + 0.4)
-    colours = LinearSegmentedColormap.from_list("shares", ["white", "#0b6e69"])
-    axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
+    colours = LinearSegmentedColormap.from_list("shares", ["white", ACCENT])
+    axes.imshow(shares, cmap=colours, vmin=0, vmax=1, zorder=1)  # above the grid
     places = range(len(classes))
     axes.set_xticks(places, classes, rotation=90)
     axes.set_yticks(places, [f"{name} ({total})" for name, total in zip(classes, totals.tolist(), strict=True)])
@@ -57,5 +57,4 @@ def draw_confusions(reference: Reference, counts: torch.Tensor, classes: Sequenc
         share = shares[row, column]
         colour = "white" if share > 0.5 else INK
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    contents = finish(figure, reference)
-    return contents
+    return finish(figure, reference)
