@@ -131,6 +131,9 @@ def test_a_bag_of_letters_knows_letters_and_no_order():
     backwards = [(text[::-1], label) for text, label in test]
     assert bag_of_letters(TRAIN, test[:3], letters) == 1
     assert bag_of_letters(TRAIN, test, letters) == bag_of_letters(TRAIN, backwards, letters)
+    rows, labels = letter_baselines._counted(TRAIN, letters)
+    for row, label, (text, expected) in zip(rows.tolist(), labels.tolist(), TRAIN, strict=True):
+        assert [row[:-1], label] == [[text.count(letter) for letter in letters.tokens], expected]
     anagrams = [("ab", 0), ("ba", 1)] * 10
     assert bag_of_letters(anagrams, anagrams, letters) == 0.5
     assert majority(TRAIN[:8], test) == 0.6
