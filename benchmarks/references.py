@@ -20,6 +20,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 RUNS = Path("runs")
 DATA = RUNS / "data"
 ROOTS = {
+    "char-rnn-classify": "text",
+    "char-rnn-generate": "text",
     "cifar10": "cifar10",
     "dcgan": "hymenoptera_data",
     "faces": "faces",
@@ -33,7 +35,10 @@ ROOTS = {
 }
 WIDEST = 1100  # pixels of a picture in the documents
 SEEDS = {"hymenoptera": (0, 1, 2)}  # of the honest run: its bar is near
-IN_ONE_EPOCH = {("dcgan", "split-leaks"), ("penn-fudan", "split-leaks")}  # no matter of learning
+IN_ONE_EPOCH = {  # no matter of learning
+    *[("dcgan", "split-leaks"), ("penn-fudan", "split-leaks")],
+    *[("char-rnn-classify", "split-by-line"), ("char-rnn-generate", "split-by-line")],
+}
 PAIR = ("90179376", "198508668")  # a bee, and honeycomb full of bees
 
 

@@ -30,7 +30,10 @@ def best(command, tries=5):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["-c", "import datakit"], *(["-m", "datakit", *rest] for rest in (["--help"], ["list"], ["inspect", "--help"]))],
+    [
+        ["-c", "import datakit"],
+        *(["-m", "datakit", *rest] for rest in (["--help"], ["list"], ["inspect", "--help"], ["predict", "--help"])),
+    ],
     ids=" ".join,
 )
 def test_light(arguments):

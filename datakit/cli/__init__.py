@@ -17,6 +17,7 @@ from datakit.cli.catalog import download, list_
 from datakit.cli.group import Commands, debug_option
 from datakit.cli.inspect import inspect_
 from datakit.cli.interrupts import keep_interrupts
+from datakit.cli.predict import predict
 from datakit.cli.train import train
 from datakit.cli.vocab import vocab
 
@@ -31,7 +32,7 @@ def command(ctx: click.Context) -> None:
         ctx.color = False
 
 
-for _one in (list_, download, inspect_, bench, train, vocab):
+for _one in (list_, download, inspect_, bench, train, predict, vocab):
     command.add_command(_one)
 
 

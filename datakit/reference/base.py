@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from datakit.dataset import Dataset
-from datakit.errors import MissingDataError, StateError, UnknownNameError
+from datakit.delivery import Collate
+from datakit.errors import DatakitError, MissingDataError, StateError, UnknownNameError
 from datakit.loader import Loader
 from datakit.reference.checks import Check
 from datakit.reference.history import History
@@ -58,6 +59,7 @@ class Reference:
         needs_data: whether it reads data that somebody must have; else it makes its own, and takes no `root`.
         learns: whether there is a curve to draw.
         units: of the figures, as in `Check`.
+        remembers: whether its states are enough for `predict`, without the data.
         bug: what is wrong on purpose; empty in the reference itself.
         loader: what the training loop reads; set in `build`.
         data: what it is trained on, in a line; set in `build`.
@@ -76,6 +78,7 @@ class Reference:
     needs_data: ClassVar[bool] = True
     learns: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {}
+    remembers: ClassVar[bool] = False
     bug: ClassVar[str] = ""
 
     loader: Loader
@@ -110,7 +113,16 @@ class Reference:
         """How many epochs a run has, where the user does not say."""
         return self.synthetic_epochs if self.is_synthetic else self.epochs
 
-    def learn_from(self, dataset: Dataset, batch_size: int, *, shuffle: bool = True, drop_last: bool = False) -> Loader:
+    def learn_from(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        collate_fn: Collate | None = None,
+        lengths: Sequence[float] | None = None,
+    ) -> Loader:
         """What the training loop reads: all of the dataset, also where the environment speaks of several ranks.
 
         Raises:
@@ -118,7 +130,7 @@ class Reference:
         """
         loader = Loader(
             dataset, batch_size, seed=self.seed, shuffle=shuffle, drop_last=drop_last, num_workers=self.num_workers,
-            rank=0, world_size=1,
+            collate_fn=collate_fn, lengths=lengths, rank=0, world_size=1,
         )  # fmt: skip
         if not len(loader):
             raise MissingDataError(
@@ -126,9 +138,9 @@ class Reference:
             )
         return loader
 
-    def test_on(self, dataset: Dataset, batch_size: int) -> Loader:
+    def test_on(self, dataset: Dataset, batch_size: int, *, collate_fn: Collate | None = None) -> Loader:
         """All of the dataset, in its order, in this process."""
-        return Loader(dataset, batch_size, rank=0, world_size=1)
+        return Loader(dataset, batch_size, collate_fn=collate_fn, rank=0, world_size=1)
 
     def build(self) -> None:
         """Open the data, make model, optimizer and `loader`; torch's generator is seeded."""
@@ -153,6 +165,19 @@ class Reference:
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Files to write at the end, by name, beside the curve."""
         return {}
+
+    def predict(self, text: str) -> Sequence[str]:
+        """What the trained model makes of a text, as lines to print; what it did not know goes to `notes`.
+
+        Raises:
+            DatakitError: where the reference predicts nothing from text, and for a text that is none of its kind.
+        """
+        raise DatakitError(f"{self.name} predicts nothing from text")
+
+    def rebuild(self, states: Mapping[str, Any]) -> None:
+        """Make what `predict` needs, as a run saved it: by default all, from the data. See `remembers`."""
+        self.build()
+        self.load_state_dict(states)
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all that `build` made and that has one."""

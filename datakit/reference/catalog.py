@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from datakit.reference.base import Reference
 
 BUILT_IN = {
+    "char-rnn-classify": ("datakit.reference.char_rnn_classify:NamesByRnn", "The language of a surname, by an RNN."),
+    "char-rnn-generate": ("datakit.reference.char_rnn_generate:NamesDrawn", "Surnames of a language, by an RNN."),
     "cifar10": ("datakit.reference.cifar10:Cifar10", "Ten classes, by a net of two convolutions."),
     "data-parallel": ("datakit.reference.data_parallel:DataParallel", "A batch over 1, 2, 3 and 8 replicas."),
     "dcgan": ("datakit.reference.dcgan:Dcgan", "Images out of noise."),

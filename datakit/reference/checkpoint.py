@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from datakit.errors import CorruptDataError, MissingDataError, StateError
+from datakit.errors import CorruptDataError, DatakitError, MissingDataError, StateError
 from datakit.files.writing import write_whole
 from datakit.reference.base import Reference
 from datakit.reference.history import History
@@ -76,6 +76,39 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(document["run"], dict):
         raise CorruptDataError(f"{path} is no checkpoint of a reference")
     return document
+
+
+def recall(folder: Path, cls: type[Reference], root: Path | None = None) -> Reference:
+    """The reference of a run with its weights, ready to `predict`, on the CPU.
+
+    Args:
+        folder: the run's.
+        cls: what was trained, without a bug.
+        root: where the data lie; needed for a run on real data of a reference that does not remember what it needs.
+
+    Raises:
+        MissingDataError: where nothing was saved, or the data are needed and not there.
+        CorruptDataError: where the file is no checkpoint of a reference.
+        StateError: where it is one of another reference, of another version of it, or of other data.
+    """
+    document = read(folder)
+    run = document["run"]
+    if run.get("reference") != cls.name:
+        raise StateError(f"{folder / NAME} is a run of {run.get('reference')}, not of {cls.name}")
+    is_real = run.get("data") == "real"
+    if is_real and root is None and not cls.remembers and cls.needs_data:
+        raise MissingDataError(
+            f"the run in {folder} was on real data, and {cls.name} needs them again: give --root DIR"
+        )
+    own = cls.sabotaged(run["sabotage"]) if run.get("sabotage") else cls
+    reference = own(root if is_real else None, seed=run["seed"], options=run["options"])
+    try:
+        reference.rebuild(document["states"])
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, DatakitError):
+            raise
+        raise StateError(f"{folder / NAME} is of another version of {cls.name}: {str(error)[:200]}") from error
+    return reference
 
 
 def kind(folder: Path) -> Literal["none", "unfinished", "real", "synthetic"]:

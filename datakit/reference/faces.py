@@ -103,7 +103,7 @@ class Faces(Reference):
         batch = next(iter(self.test))
         self.model.eval()
         with torch.inference_mode():
-            found = self.predict(batch["image"]).cpu()
+            found = self.found(batch["image"]).cpu()
         tiles = []
         for image, truth, own in zip(batch["image"][:12], batch["landmarks"], found, strict=False):
             for name, points in (("true", truth), ("found", own)):
@@ -111,13 +111,13 @@ class Faces(Reference):
                 tiles += [Tile(drawing.image, name)] if drawing is not None else []
         return {"predictions.png": png(sheet(tiles, columns=8))}
 
-    def predict(self, image: torch.Tensor) -> torch.Tensor:
+    def found(self, image: torch.Tensor) -> torch.Tensor:
         """Points (B, 68, 2) in pixels, of images (B, 3, SIZE, SIZE) `uint8`."""
         found: torch.Tensor = self.model(self.normalize.on(image.to(self.device)))
         return found
 
     def _distances(self, batch: dict[str, Any]) -> torch.Tensor:
-        distances: torch.Tensor = (self.predict(batch["image"]) - batch["landmarks"].to(self.device)).norm(dim=-1)
+        distances: torch.Tensor = (self.found(batch["image"]) - batch["landmarks"].to(self.device)).norm(dim=-1)
         return distances
 
 

@@ -6,10 +6,18 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 
-def learn(loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: LRScheduler | None = None) -> None:
-    """A step against the loss, and one of the learning rate."""
+def learn(
+    loss: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    schedule: LRScheduler | None = None,
+    *,
+    clip: float | None = None,
+) -> None:
+    """A step against the loss, and one of the learning rate; the gradient has at most the norm `clip`."""
     optimizer.zero_grad()
     loss.backward()
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], clip)
     optimizer.step()
     if schedule is not None:
         schedule.step()

@@ -78,12 +78,6 @@ def said_words(shared, tmp_path_factory):
     return _extracted(shared / "waves_yesno.tar.gz", tarfile.open, tmp_path_factory.mktemp("words"))
 
 
-@pytest.fixture(scope="session")
-def real_sentences(shared, tmp_path_factory):
-    """The folder of 5,000 real pairs of English and French sentences."""
-    return _extracted(shared / "data.zip", zipfile.ZipFile, tmp_path_factory.mktemp("sentences"))
-
-
 def _extracted(archive, opener, root):
     if not archive.exists():
         pytest.skip(f"{archive.name} is not among the real datasets")

@@ -1,14 +1,15 @@
-"""What all references promise: all records, whatever the environment says, and bytes, sound or tokens in the batch."""
+"""What all references promise: all records, whatever the environment says, and bytes, sound or text in the batch."""
 
 import pytest
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from datakit import Loader
 from datakit.reference import BUILT_IN, find
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_it_reads_all_records_as_bytes_sound_or_tokens(name, few, one_thread, monkeypatch):
+def test_it_reads_all_records_as_they_are(name, few, one_thread, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     reference = find(name)()
@@ -24,7 +25,8 @@ def test_it_reads_all_records_as_bytes_sound_or_tokens(name, few, one_thread, mo
             assert "features" not in batch
             return
         if isinstance(batch, dict) and "tokens" in batch:
-            assert batch["tokens"].dtype == torch.int64
+            assert batch["tokens"].dtype == torch.int64 or isinstance(batch["tokens"], PackedSequence)
+            assert all(isinstance(text, str) for text in batch["text"])
             return
         images = batch["image"] if isinstance(batch, dict) else batch[0][0]
         assert images.dtype == torch.uint8

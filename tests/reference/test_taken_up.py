@@ -24,7 +24,7 @@ def less(monkeypatch):
     ("name", "workers"),
     [
         *[("cifar10", 2), ("fgsm", 0), ("hymenoptera", 0), ("mnist-stn", 0), ("penn-fudan", 0)],
-        *[("spoken-digits", 2), ("translate", 0), ("yesno", 0)],
+        *[("spoken-digits", 2), ("yesno", 0), ("char-rnn-classify", 0), ("char-rnn-generate", 2), ("translate", 0)],
     ],
 )
 def test_steps_after_a_break_are_those_of_the_unbroken_run(name, workers, tmp_path, one_thread):
@@ -46,7 +46,13 @@ def test_steps_after_a_break_are_those_of_the_unbroken_run(name, workers, tmp_pa
         assert torch.equal(own, other)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "dcgan", "fgsm", "penn-fudan", "spoken-digits", "style-transfer", "yesno"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["cifar10", "dcgan", "fgsm", "penn-fudan", "spoken-digits", "style-transfer", "yesno"],
+        *["char-rnn-classify", "char-rnn-generate"],
+    ],
+)
 def test_a_finished_run_that_is_taken_up_says_and_shows_the_same(name, trained, few, tmp_path):
     """It may have been killed after its last epoch, while the results were being made."""
     shown = []

@@ -68,10 +68,10 @@ def test_a_split_that_leaks_is_found(leaks):
     assert not found.passed
 
 
-def test_the_held_out_loss_is_that_of_sentences_alone_without_padding(real_sentences, one_thread):
+def test_the_held_out_loss_is_that_of_sentences_alone_without_padding(tutorial, one_thread):
     """Words that no training sentence has count neither here nor there."""
     torch.manual_seed(0)
-    reference = TranslateByAttention(real_sentences)
+    reference = TranslateByAttention(tutorial)
     reference.build()
     losses, unknown = [], 0
     for sample in reference.test.records:
@@ -151,8 +151,8 @@ def test_the_picture_is_dark_where_the_decoder_looked(built):
     assert places[0][1] < places[1][1] - 100
 
 
-def test_the_real_sentences_are_those_of_the_tutorial(real_sentences):
-    reference = TranslateByAttention(real_sentences)
+def test_the_tutorial_are_those_of_the_tutorial(tutorial):
+    reference = TranslateByAttention(tutorial)
     reference.build()
     assert (len(reference.loader.records), len(reference.test.records), reference.leaked) == (693, 76, 0)
     sides = [set(part.records.columns.column("text")) for part in (reference.loader, reference.test)]
@@ -165,14 +165,14 @@ def test_the_real_sentences_are_those_of_the_tutorial(real_sentences):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_real_sentences(trained, real_sentences):
-    result = trained("translate", root=real_sentences)
+def test_tutorial(trained, tutorial):
+    result = trained("translate", root=tutorial)
     assert result.passed, str(result)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("bug", MISSED)
-def test_a_bug_on_real_sentences(trained, real_sentences, bug):
-    result = trained("translate", bug, root=real_sentences)
+def test_a_bug_on_tutorial(trained, tutorial, bug):
+    result = trained("translate", bug, root=tutorial)
     assert not result.checks[MISSED[bug]].passed, str(result)
