@@ -22,7 +22,7 @@ from datakit.transforms import Encode
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "data.zip"
 LINE = "this is line {} of a million lines of text"
-WORKERS, BATCH, WARM = 2, 64, 16
+WORKERS, BATCH, WARM = 2, 256, 8
 
 
 def rates(quick):
@@ -76,11 +76,11 @@ def epoch(path, kind, steps, queue):
     """An epoch of lines by two workers: seconds to open and to read, and what the workers grew by."""
     started = time.perf_counter()
     lines = TextLines(path)
-    opened = time.perf_counter() - started
     dataset = lines if kind == "lines" else Mapped([{"text": text} for text in lines.texts()])
+    opened = time.perf_counter() - started
     vocab = Vocab.words([LINE])
-    options = {"num_workers": WORKERS, "shuffle": True, "verify": False, "collate_fn": collate.pad}
-    loader = Loader(dataset.with_transform(Encode(vocab)), BATCH, **options)
+    options = {"num_workers": WORKERS, "multiprocessing_context": "fork", "shuffle": True, "verify": False}
+    loader = Loader(dataset.with_transform(Encode(vocab)), BATCH, collate_fn=collate.pad, **options)
     own, started = {}, time.perf_counter()
     for step, _ in enumerate(loader):
         if step in (WARM, steps - 10):

@@ -38,6 +38,7 @@ def predict(name: str, inputs: tuple[str, ...], run: Path | None, root: Path | N
     \b
       datakit predict char-rnn-classify Dovesky Jackson Satoshi
       datakit predict char-rnn-generate Russian:RUS German:GER
+      datakit predict translate "je suis en retard"
     """
     from datakit.reference import find
 

@@ -213,7 +213,7 @@ class TranslateByAttention(Reference):
             self.notes.append(f"no training sentence has {', '.join(map(repr, missing))}")
         sample = Compose([Encode(self.french), AddSpecials(self.french, start=False)])({"text": sentence})
         one = Loader([sample], 1, collate_fn=collate.pad, rank=0, world_size=1)
-        return [f"> {sentence}", f"< {self.translations(one)[0].found}"]
+        return [f"< {self.translations(one)[0].found}"]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Where the decoder looked, of the longest held-out sentences that are right, or of any."""
