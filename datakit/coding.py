@@ -53,7 +53,8 @@ class Coder(Protocol):
 class Tokenizer:
     """A tokenizer of Hugging Face's `tokenizers` or `transformers`, as a `Coder`.
 
-    A text gets the special tokens that the tokenizer itself puts around it.
+    A text gets the special tokens that the tokenizer itself puts around it, and is cut where the tokenizer cuts it. It
+    is not padded: that is what a batch is for.
 
     Args:
         tokenizer: a `tokenizers.Tokenizer`, or a `PreTrainedTokenizerFast` of `transformers`.
@@ -67,7 +68,10 @@ class Tokenizer:
     def encode(self, text: str) -> torch.Tensor:
         """The numbers of a text, int64 (T,)."""
         encoded = self.tokenizer.encode(text)
-        return torch.tensor(getattr(encoded, "ids", encoded), dtype=torch.int64)
+        if not hasattr(encoded, "ids"):
+            return torch.tensor(encoded, dtype=torch.int64)
+        attended = zip(encoded.ids, encoded.attention_mask, strict=True)  # padding that it was told to add is no token
+        return torch.tensor([number for number, is_there in attended if is_there], dtype=torch.int64)
 
     def decode(self, numbers: Iterable[int], *, specials: bool = False) -> str:
         """The text of some numbers."""

@@ -58,6 +58,9 @@ def pad(samples: Sequence[Sample], *, value: float | Mapping[str, float] = 0) ->
         ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
     values = value if isinstance(value, Mapping) else None
+    known = samples[0].keys() if samples and isinstance(samples[0], dict) else (values or {}).keys()
+    if unknown := sorted((values or {}).keys() - known):
+        raise CollateError(f"a value for the padding of {unknown[0]!r}, which no sample has: {', '.join(samples[0])}")
     batch: Sample = _collate(
         samples,
         lambda tensors, key: _pad_values(tensors, values.get(key, 0) if values is not None else value),  # type: ignore[arg-type]
@@ -91,7 +94,10 @@ def pack(samples: Sequence[Sample], *, value: float | Mapping[str, float] = 0) -
     """
     batch = pad(samples, value=value)
     keys = [key for key in SEQUENCES if isinstance(batch, dict) and isinstance(batch.get(key), torch.Tensor)]
-    for key in [key for key in keys if key not in TIME_LAST and batch[key].ndim > 1]:
+    packed = [key for key in keys if key not in TIME_LAST and batch[key].ndim > 1]
+    if not packed:
+        raise CollateError("there is nothing to pack: samples have no tokens, which Encode makes, and no features")
+    for key in packed:
         steps = _steps(samples, key)
         if empty := (steps == 0).nonzero().flatten().tolist():
             raise CollateError(f"key {key!r}: {_who(samples[empty[0]], empty[0])} has no steps, so it cannot be packed")

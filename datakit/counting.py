@@ -34,6 +34,8 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
         raise TypeError("a vocabulary is made of several texts, got one str; put it into a list")
     left = iter(texts)
     while chunk := list(islice(left, _CHUNK)):
+        if wrong := [type(text).__name__ for text in chunk if not isinstance(text, str)]:
+            raise TypeError(f"a vocabulary is made of texts, got a {wrong[0]} among them")
         yield chunk
 
 

@@ -118,6 +118,11 @@ def _from_name(name: str, given: dict[str, Any]) -> Any:
     if name and Path(name).is_file() and name.lower().endswith(TEXT_SUFFIXES):
         _refuse(given, name, "is a file")
         return TextLines(name)
+    if name and Path(name).is_file() and name.lower().endswith(".parquet"):
+        _refuse(given, name, "is a file")
+        from datakit.hugging_face.parquet import load
+
+        return load(name)
     if name and Path(name).exists():
         raise TargetError(f"{name} is a file; give the folder that it is in, or {_FORMS}")
     if ":" in name:

@@ -166,6 +166,7 @@ class Vocab:
         max_size: int | None,
         specials: Mapping[Role, str],
     ) -> Self:
+        _check_specials(specials)
         room = len(counted) if max_size is None else max_size - len(specials)
         if room < 0 or min_count < 1:
             raise ValueError(
@@ -185,7 +186,10 @@ class Vocab:
 
         Raises:
             ValueError: naming character or word and its place, where there is no `unknown` and no number for it.
+        TypeError: for anything else than a str.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"encode takes a text, got a {type(text).__name__}; words that are split already: ' '.join")
         return torch.from_numpy(self._numbers(text))
 
     def decode(self, numbers: Iterable[int], *, specials: bool = False) -> str:
@@ -354,12 +358,18 @@ class Vocab:
         return numbers
 
 
-def _check(tokens: Sequence[str], unit: str, specials: Mapping[Role, str], pattern: str | None) -> None:
-    if unit not in ("characters", "words"):
-        raise UnknownNameError.of("unit", unit, ("characters", "words"))
+def _check_specials(specials: Any) -> None:
+    if not isinstance(specials, Mapping):
+        raise TypeError(f"specials are roles and how they are written, such as {dict(SPECIALS)}, not {specials!r}")
     for role in specials:
         if role not in ROLES:
             raise UnknownNameError.of("role of a special token", role, ROLES)
+
+
+def _check(tokens: Sequence[str], unit: str, specials: Mapping[Role, str], pattern: str | None) -> None:
+    if unit not in ("characters", "words"):
+        raise UnknownNameError.of("unit", unit, ("characters", "words"))
+    _check_specials(specials)
     if pattern is not None and unit == "characters":
         raise ValueError("a pattern is of words, not of characters")
     if twice := [token for token, count in Counter(chain(specials.values(), tokens)).items() if count > 1]:

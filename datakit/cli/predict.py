@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def predict(name: str, inputs: tuple[str, ...], run: Path | None, root: Path | None, as_json: bool) -> None:
     """Ask the model of REFERENCE, as its last training left it, what it makes of each INPUT.
 
-    Without INPUT the lines of stdin are asked.
+    Without INPUT the lines of stdin are asked, as they come. Exit code 1 says that one of them could not be answered.
 
     \b
       datakit predict char-rnn-classify Dovesky Jackson Satoshi
@@ -43,26 +43,50 @@ def predict(name: str, inputs: tuple[str, ...], run: Path | None, root: Path | N
     from datakit.reference import find
 
     cls, folder = find(name), run or Path("runs", name)
-    asked = inputs or _lines()
+    asked: Iterable[str] = inputs or _lines()
     reference = _recalled(cls, folder, root)
-    answers = []
+    answers, failed = [], False
     for text in asked:
-        reference.notes.clear()
-        lines = list(reference.predict(text))
-        answers.append({"input": text, "predictions": lines, "notes": list(reference.notes)})
-        if not as_json:
-            click.echo("\n".join(["", f"> {text}", *lines]))
-            for note in reference.notes:
-                click.echo(f"note: {note}", err=True)
+        answer = _answer(reference, text)
+        failed = failed or "error" in answer
+        if as_json:
+            answers.append(answer)
+        else:
+            _show(answer)
     if as_json:
         print_json(answers)
+    click.get_current_context().exit(1 if failed else 0)
 
 
-def _lines() -> Sequence[str]:
-    """What stands on stdin, a text a line."""
+def _answer(reference: Reference, text: str) -> dict[str, Any]:
+    """What the model makes of a text, or why it makes nothing of it: the others are asked all the same."""
+    reference.notes.clear()
+    try:
+        text.encode()
+        return {"input": text, "predictions": list(reference.predict(text)), "notes": list(reference.notes)}
+    except UnicodeEncodeError:
+        shown = text.encode(errors="surrogateescape").decode("latin-1")
+        return {"input": shown, "error": f"{shown!r} is not UTF-8"}
+    except DatakitError as error:
+        return {"input": text, "error": str(error)}
+
+
+def _show(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {answer['error']}", err=True)
+        return
+    click.echo("\n".join(["", f"> {answer['input']}", *answer["predictions"]]))
+    sys.stdout.flush()  # who feeds it line by line waits for it
+    for note in answer["notes"]:
+        click.echo(f"note: {note}", err=True)
+
+
+def _lines() -> Iterator[str]:
+    """What stands on stdin, a text a line, as it comes."""
     if sys.stdin.isatty():
         raise click.UsageError("nothing to predict from: give INPUT, or lines on stdin")
-    return [line.strip() for line in sys.stdin if line.strip()]
+    lines = (line.decode(errors="surrogateescape").strip() for line in click.get_binary_stream("stdin"))
+    return filter(None, lines)
 
 
 def _recalled(cls: type[Reference], folder: Path, root: Path | None) -> Reference:

@@ -22,7 +22,7 @@ TEXT_SUFFIXES = (".txt", ".text")
 
 
 class TextLines(TextDataset):
-    """The lines of a text file, or of all text files below a folder, sorted by path. A blank line is no record.
+    """The lines of a text file, or of all text files below a folder, sorted by path. An empty line is no record.
 
     The files are mapped into memory: the index is where each line begins and ends, 25 bytes a line, and neither the
     dataset nor a worker ever holds the lines. A file must not be cut short while it is in use.

@@ -87,6 +87,11 @@ class Names(TextDataset):
     ) -> None:
         if _folder(Path(root)) is not None:  # unpacked by hand, or somebody's own
             self.remotes = ()  # type: ignore[misc]
+        elif not download and any(Path(root).glob("*.txt")):
+            raise MissingDataError(
+                f"{Path(root).absolute()} has text files, and none of them in a folder `names`: put the files of "
+                "names, one for each class, into names/ there"
+            )
         self.seed, self.test_share, self.normalize = seed, test_share, normalize
         super().__init__(root, split, transform, download=download)
 

@@ -50,7 +50,7 @@ class TranslationPairs(TextDataset):
         split: `all`, `train` or `test`.
         transform: a callable on a sample.
         source: language to translate from, three letters.
-        target: language to translate into. One of them is that of the first column: English, or as the file is named.
+        target: language to translate into. A file of another name than above has the source in its first column.
         normalize: what is done to both sentences before anything else, such as `normalize_sentence`.
         max_words: longer pairs are left out, by the blanks in either sentence; the tutorial has 9.
         prefixes: pairs of which the sentence in a language begins otherwise are left out, such as
@@ -95,10 +95,12 @@ class TranslationPairs(TextDataset):
         download: bool = False,
     ) -> None:
         if source == target:
-            raise DatakitError(f"source and target are the same language, {source!r}")
-        for language in prefixes or {}:
+            raise DatakitError(f"source and target are the same language, {source!r}: give both")
+        for language, begins in (prefixes or {}).items():
             if language not in (source, target):
                 raise UnknownNameError.of("language of prefixes", language, (source, target))
+            if isinstance(begins, str):
+                raise TypeError(f"prefixes of a language are several: {{{language!r}: ({begins!r},)}}")
         self.source, self.target = source, target
         self.normalize, self.max_words, self.prefixes = normalize, max_words, dict(prefixes or {})
         self.seed, self.test_share = seed, test_share
@@ -120,7 +122,9 @@ class TranslationPairs(TextDataset):
         texts, targets = (second, first) if _is_reversed(path, self.source, self.target) else (first, second)
         kept = np.flatnonzero(self._is_asked_for(texts, targets))
         if not len(kept):
-            raise MissingDataError(f"{path}: none of {len(texts):,} pairs begins and is as short as it should")
+            asked = {"max_words": self.max_words, "prefixes": self.prefixes or None}
+            shown = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
+            raise MissingDataError(f"{path}: {shown} leaves none of {len(texts):,} pairs")
         if self.split != "all":
             sentences = [texts[place] for place in kept.tolist()]
             test = is_held_out(sentences, np.zeros(len(kept), np.int64), self.test_share, self.seed)
@@ -190,10 +194,10 @@ def _file(root: Path, source: str, target: str) -> Path | None:
 
 
 def _is_reversed(path: Path, source: str, target: str) -> bool:
-    """Whether the first column is the target: as the file's name says, or else English."""
+    """Whether the first column is the target: as the file's name says, which is from English where it names one."""
     if path.stem in (f"{source}-{target}", f"{target}-{source}"):
         return path.stem != f"{source}-{target}"
-    return target == "eng"
+    return target == "eng" and path.stem == source
 
 
 def _columns(path: Path) -> list[Strings]:

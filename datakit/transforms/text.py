@@ -241,6 +241,8 @@ class MaskTokens(_Coded, Random):
 def _tokens_of(sample: Sample, key: str, who: object) -> torch.Tensor:
     check_is_sample(sample, who, key)
     tokens = sample.get(key)
+    if isinstance(tokens, np.ndarray) and tokens.dtype.kind in "iu":  # numbers out of a table
+        tokens = torch.from_numpy(tokens.astype(np.int64))
     if not isinstance(tokens, torch.Tensor) or tokens.dtype != torch.int64 or tokens.ndim != 1:
         raise ValueError(f"{who} needs {key!r} as int64 (T,), which Encode makes; got {_kind(sample, key)}")
     return tokens

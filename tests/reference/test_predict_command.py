@@ -54,6 +54,16 @@ def test_names_come_on_stdin_too(predict):
     assert [line[0] for line in result.stdout.splitlines() if line and line[0] != ">"] == ["R", "U", "C"]
 
 
+def test_what_cannot_be_answered_keeps_nothing_else_from_being_asked(predict):
+    result = predict("char-rnn-classify", "Kim", " ", "Bo")
+    assert result.exit_code == 1
+    assert [line for line in result.stdout.splitlines() if line.startswith(">")] == ["> Kim", "> Bo"]
+    assert "error: ' ' is no name" in result.stderr
+    document = json.loads(predict("char-rnn-classify", " ", "Bo", "--json").stdout)
+    assert ["error" in answer for answer in document] == [True, False]
+    assert "is not UTF-8" in predict("char-rnn-classify", input=b"\xff\xfe\n").stderr
+
+
 def test_json(predict):
     result = predict("char-rnn-generate", "Russian:RS", "Italian:Đ", "--json")
     first, second = json.loads(result.stdout)
@@ -71,7 +81,7 @@ def test_json(predict):
         (("char-rnn-classify", "Kim", "--run", "runs/char-rnn-generate"), 1, "a run of char-rnn-generate"),
         (("faces", "Kim"), 1, "faces predicts nothing from text"),
         (("char-rnn-generate", "Russian"), 1, "not of the form Russian:RUS"),
-        (("char-rnn-generate", "Rusian:R"), 2, "did you mean 'Russian'"),
+        (("char-rnn-generate", "Rusian:R"), 1, "did you mean 'Russian'"),
         (("char-rnn-classify", " "), 1, "no letters"),
     ],
 )

@@ -78,7 +78,7 @@ def test_the_folder_may_be_any_of_three(tutorial, tmp_path, layout):
 
 def test_other_texts_in_the_root_are_no_names(tmp_path):
     (tmp_path / "notes.txt").write_text("Ana\nBo\n")
-    with pytest.raises(MissingDataError, match="download"):
+    with pytest.raises(MissingDataError, match="none of them in a folder `names`"):
         Names(tmp_path)
 
 

@@ -85,6 +85,12 @@ def test_any_file_of_any_languages(tmp_path):
         assert list(TranslationPairs(root / name, source=target, target=source).texts()) == ["eins", "zwei"]
 
 
+def test_a_file_of_ones_own_has_the_source_first(tmp_path):
+    path = file_of(tmp_path, "Hallo\tHello\n", "mine.tsv")
+    sample = TranslationPairs(path, source="deu", target="eng")[0]
+    assert (sample["text"], sample["target_text"]) == ("Hallo", "Hello")
+
+
 def test_a_split_keeps_equal_sources_together(tutorial):
     train, test = (TranslationPairs(tutorial, split, seed=1) for split in ("train", "test"))
     assert len(train) + len(test) == 5000
@@ -121,7 +127,9 @@ def test_what_cannot_be_asked_for(tmp_path):
     file_of(tmp_path, "a\tb\n")
     with pytest.raises(UnknownNameError, match="unknown language of prefixes 'en'; did you mean 'eng'"):
         TranslationPairs(tmp_path, prefixes={"en": ("i am",)})
-    with pytest.raises(MissingDataError, match="none of 1 pairs"):
+    with pytest.raises(TypeError, match=r"several: \{'eng': \('i am',\)\}"):
+        TranslationPairs(tmp_path, prefixes={"eng": "i am"})
+    with pytest.raises(MissingDataError, match=r"prefixes=\{'eng': \('i am',\)\} leaves none of 1 pairs"):
         TranslationPairs(tmp_path, prefixes={"eng": ("i am",)})
     with pytest.raises(CorruptDataError, match=r"line 1, column 1: no sentence, '12' normalised is ''"):
         TranslationPairs(file_of(tmp_path, "12\tdouze\n"), normalize=normalize_sentence)

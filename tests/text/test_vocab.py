@@ -119,6 +119,17 @@ def test_what_a_vocabulary_knows_of_other_texts():
     assert vocab.coverage(texts).unknown == counted == 3
 
 
+@pytest.mark.parametrize("wrong", [["a", "b"], b"ab", None, 3])
+def test_what_is_no_text_is_refused(wrong):
+    for vocab in (Vocab.characters(["ab"]), Vocab.words(["ab"])):
+        with pytest.raises(TypeError, match=f"encode takes a text, got a {type(wrong).__name__}"):
+            vocab.encode(wrong)
+    with pytest.raises(TypeError, match="made of texts, got a"):
+        Vocab.characters(["a", wrong])
+    with pytest.raises(TypeError, match="specials are roles and how they are written"):
+        Vocab.words(["a"], specials=["<unk>", "<pad>"])
+
+
 def test_numbers_that_are_none_are_refused():
     vocab = Vocab.characters(["ab"])
     for number in (-1, 6):

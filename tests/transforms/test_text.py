@@ -70,6 +70,8 @@ def test_a_tokenizer_serves_where_a_vocabulary_does(tokenizer, tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"model": {}}')
     with pytest.raises(CorruptDataError, match="no tokenizer"):
         Encode(tmp_path / "tokenizer.json")
+    tokenizer.enable_padding(length=9, pad_id=0, pad_token="[PAD]")
+    assert encode({"text": "is it"})["tokens"].tolist() == [2, 6, 5, 3]
     hidden = MaskTokens(tokenizer, p=1.0, random=0.0, kept=0.0)({"tokens": torch.tensor([2, 5, 7, 3])})
     assert hidden["tokens"].tolist() == [2, 4, 4, 3]
 
@@ -221,6 +223,20 @@ def test_a_packed_batch_is_that_of_torch():
     assert batch["features_length"].tolist() == [n + 1 for n in lengths]
     assert batch["waveform"].shape == (5, 1, 7)
     assert batch["label"].tolist() == lengths
+
+
+def test_what_is_never_padded_or_packed_is_told():
+    samples = [{"text": "a", "index": 0}]
+    with pytest.raises(CollateError, match="nothing to pack: samples have no tokens, which Encode makes"):
+        collate.pack(samples)
+    with pytest.raises(CollateError, match="padding of 'targets', which no sample has: text, index"):
+        collate.pad(samples, value={"targets": -100})
+
+
+def test_numbers_out_of_a_table_are_tokens():
+    sample = NextTokens()({"tokens": np.array([4, 5, 6], np.int32)})
+    assert sample["tokens"].dtype == torch.int64
+    assert (sample["tokens"].tolist(), sample["target_tokens"].tolist()) == ([4, 5], [5, 6])
 
 
 def test_what_cannot_be_packed_is_named():
