@@ -85,8 +85,8 @@ def _lines() -> Iterator[str]:
     """What stands on stdin, a text a line, as it comes."""
     if sys.stdin.isatty():
         raise click.UsageError("nothing to predict from: give INPUT, or lines on stdin")
-    lines = (line.decode(errors="surrogateescape").strip() for line in click.get_binary_stream("stdin"))
-    return filter(None, lines)
+    lines = (line.decode(errors="surrogateescape").strip() for line in sys.stdin.buffer)
+    return (line for line in lines if line)
 
 
 def _recalled(cls: type[Reference], folder: Path, root: Path | None) -> Reference:
