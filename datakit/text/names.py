@@ -57,7 +57,7 @@ class Names(TextDataset):
         download: fetch what is missing.
 
     Raises:
-        MissingDataError: there is no such folder, no text file in it, or too few names for a split.
+        MissingDataError: there is no such folder, no text file in it, no name in one, or too few for a split.
         CorruptDataError: naming file and line, for another encoding, and a line without a name.
 
     Examples:
@@ -128,6 +128,8 @@ class Names(TextDataset):
         data = np.frombuffer(read_text(path), np.uint8)
         raw = Strings.of_parts(data, *line_places(data, str(path)))
         texts = [self.normalize(raw[place]) if self.normalize else raw[place] for place in range(len(raw))]
+        if not texts:
+            raise MissingDataError(f"{path}: there are no names in it")
         for line, text in enumerate(texts, 1):
             if not text.strip():
                 why = f", {raw[line - 1]!r} normalised is {text!r}" if raw[line - 1].strip() else ""

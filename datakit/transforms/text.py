@@ -230,8 +230,8 @@ class MaskTokens(_Coded, Random):
         """The sample with what is hidden as its target."""
         tokens = _tokens_of(sample, "tokens", self)
         whether, how, other = map(torch.from_numpy, params)
-        ordinary = torch.isin(tokens, torch.from_numpy(self._numbers))
-        chosen = (whether < self.p) & ordinary
+        special = torch.tensor([self.codes.is_special(number) for number in tokens.tolist()], dtype=torch.bool)
+        chosen = (whether < self.p) & ~special
         masked = torch.where(chosen, number_of(self.codes, "mask", self), tokens)
         masked = torch.where(chosen & (how < self.random + self.kept), tokens, masked)
         masked = torch.where(chosen & (how < self.random), other, masked)

@@ -144,6 +144,9 @@ def test_windows_line_ends_and_byte_order_marks_are_no_part_of_a_name(tmp_path):
 def test_what_is_missing_says_so(tmp_path):
     with pytest.raises(MissingDataError):
         Names(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingDataError, match=r"B\.txt: there are no names in it"):
+        Names(folder_of(tmp_path / "empty", A="Ana\n", B="\n\n"))
     folder_of(tmp_path, A="Ana\nBo\n", B="Li\nLi\n")
     with pytest.raises(UnknownNameError, match="did you mean 'train'"):
         Names(tmp_path, split="trian")
