@@ -21,6 +21,7 @@ LAYERS = [
     {"loader", "passes", "hugging_face"},
     {"testing", "targets"},
     {"inspection", "bench"},
+    {"check"},
     {"report"},
     {"reference"},
     {"cli", "__main__"},
