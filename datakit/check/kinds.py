@@ -195,20 +195,20 @@ KINDS: dict[str, About] = {
         "warning",
         "text that is mostly unknown to the vocabulary",
         "unknown tokens are all the same to a model",
-        "make the vocabulary of the same texts, with the same normalisation, and of characters where words are too many",
+        "make the vocabulary of the same texts, with the same normalisation, or of characters instead of words",
     ),
     # code
     "impure": About(
         "error",
         "samples that change when read twice",
         "nothing can be repeated: the same seed gives another training, a crash another epoch; a Loader refuses it",
-        "draw from the parameter rng (the sample's NumPy generator) or from the global generators, which follow the key",
+        "draw from the parameter rng, the sample's NumPy generator, or from the global ones: they follow the key",
     ),
     "generator": About(
         "warning",
         "a generator of its own",
         "every worker gets a copy and draws the same numbers, and none of them follows the key",
-        "draw from the parameter rng (the sample's NumPy generator) or from the global generators, which follow the key",
+        "draw from the parameter rng, the sample's NumPy generator, or from the global ones: they follow the key",
     ),
     "ignores-key": About(
         "error",
