@@ -1,9 +1,9 @@
 """Facts of an earlier run, which hold as long as the files of a record, and its row of the index, are what they were.
 
 A file is taken to be unchanged when its time of modification and its size are. What a record was read from is known
-from the dataset (`Dataset.files_of`) and from watching which files are opened while it is loaded. What else can change a
-sample is part of the name of the cache: the version of datakit, the code of a class that is not datakit's, and all other
-attributes of the dataset.
+from the dataset (`Dataset.files_of`) and from watching which files are opened while it is loaded. What else can change
+a sample is part of the name of the cache: datakit's code and the decoders, the code of a class that is not datakit's,
+and all other attributes of the dataset.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +35,17 @@ from datakit.inspection.trouble import Trouble
 
 Numbers = npt.NDArray[np.uint64]
 
-_VERSION = 1
 _NOT_IN_NAME = {"columns", "_transform", "transform"}
 _MOST = 1 << 22  # bytes of other attributes; more of them are not looked at, and nothing is cached
 
 
 def origin(dataset: Dataset, index: int) -> tuple[Dataset, int]:
     """The dataset of files that a record comes from, and its index there."""
-    while isinstance(dataset, Subset | Concat | AsTuple):
-        if isinstance(dataset, Concat):
-            dataset, index = dataset.part_of(index)
-        elif isinstance(dataset, Subset):
-            dataset, index = dataset.dataset, int(dataset.indices[index])
-        else:
-            dataset = dataset.dataset
-    return dataset, index
+    if isinstance(dataset, Concat):
+        return origin(*dataset.part_of(index))
+    if isinstance(dataset, Subset):
+        return origin(dataset.dataset, int(dataset.indices[index]))
+    return origin(dataset.dataset, index) if isinstance(dataset, AsTuple) else (dataset, index)
 
 
 class Keys:
@@ -93,10 +91,8 @@ def _identity(dataset: Dataset) -> bytes | None:
     """What the samples of a dataset depend on besides files and rows; None where that is not known."""
     if isinstance(dataset, Derived) or not isinstance(getattr(dataset, "columns", None), Columns):
         return None
-    from datakit import __version__
-
     total = hashlib.blake2b(digest_size=16)
-    for part in (_VERSION, __version__, ROW, type(dataset).__qualname__, dataset.columns.names):
+    for part in (*_code(), ROW, type(dataset).__qualname__, dataset.columns.names):
         total.update(repr(part).encode())
     try:
         for cls in type(dataset).__mro__:
@@ -110,6 +106,14 @@ def _identity(dataset: Dataset) -> bytes | None:
         return None
     total.update(data)
     return total.digest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[Any, ...]:
+    """The state of datakit's own code, and the versions of what decodes files."""
+    package = Path(__file__).parents[1]
+    states = tuple((str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py")))
+    return (*states, *(version(name) for name in ("numpy", "pillow", "soundfile")))
 
 
 def _pickled(values: dict[str, Any]) -> bytes | None:
@@ -182,7 +186,7 @@ class _Stored:
 
     def __init__(self, keys: Numbers, rows: Rows, others: dict[str, Any]) -> None:
         self.keys, self.rows, self.others = keys, rows, others
-        self.files: list[list[str]] = others["files"]
+        self.files: list[tuple[str, ...]] = [tuple(files) for files in others["files"]]
         if not len(keys) == len(rows) == len(self.files) or rows.dtype != ROW:
             raise ValueError("the columns differ in length, or are others")
 
@@ -195,7 +199,7 @@ class _Stored:
             [tuple(labels.get(str(row), ())) for row in rows],
             [tuple(Trouble(**trouble) for trouble in troubles.get(str(row), ())) for row in rows],
             [""] * len(rows),
-            [tuple(self.files[row]) for row in rows],
+            [self.files[row] for row in rows],
             {int(form): keys for form, keys in self.others["forms"].items()},
         )
 

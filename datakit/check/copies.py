@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from datakit.check.corpus import FIRST, All
+from datakit.check.corpus import FIRST, All, records_of
 from datakit.check.facts import NO_LABEL, TEXT
 from datakit.check.findings import Finding, Offender, Severity
 
@@ -47,11 +47,13 @@ def _duplicates(records: All, groups: Groups) -> Iterator[Finding]:
             copies_ = [int(row) for row in inside if int(row) not in first.values()]
             count, sets = count + len(copies_), sets + bool(copies_)
             for row in copies_[: FIRST - len(offenders)]:
-                offenders.append(Offender(records.place(row), "", (records.place(first[int(annotation[row])]),)))
+                offenders.append(
+                    Offender(records.place(row), records.text(row), (records.place(first[int(annotation[row])]),))
+                )
         if count:
             of = len(part.table.read)
             level: Severity | None = "note" if _is_text(records, number) else None
-            text = f"{_records(count)}{part.of} {_are(count)} a copy of an earlier one, bit for bit, in {sets:,} sets"
+            text = f"{records_of(count)}{part.of} {_are(count)} a copy of an earlier one, bit for bit, in {_sets(sets)}"
             yield Finding("duplicate", text, count, of, tuple(offenders), level=level)
 
 
@@ -61,14 +63,16 @@ def _contradictions(records: All, groups: Groups) -> Iterator[Finding]:
     if not differing:
         return
     offenders = [
-        Offender(records.place(int(group[0])), _said(records, group), tuple(records.place(int(row)) for row in group[1:6]))
+        Offender(
+            records.place(int(group[0])), _said(records, group), tuple(records.place(int(row)) for row in group[1:6])
+        )
         for group in differing[:FIRST]
     ]
     count = sum(len(group) for group in differing)
     has_labels = bool((records.rows["label"][np.concatenate(differing)] != NO_LABEL).all())
     yield Finding(
         "contradiction",
-        f"{_records(count)} have the content of another one and are annotated otherwise, in {len(differing):,} sets",
+        f"{records_of(count)} have the content of another one and are annotated otherwise, in {_sets(len(differing))}",
         count,
         len(records.rows),
         tuple(offenders),
@@ -77,12 +81,15 @@ def _contradictions(records: All, groups: Groups) -> Iterator[Finding]:
 
 
 def _said(records: All, group: npt.NDArray[np.int64]) -> str:
-    """The labels of a group, by name where they have one."""
+    """The text of a group, and its labels, by name where they have one."""
+    text = records.text(int(group[0]))
     labels = records.rows["label"][group]
     if (labels == NO_LABEL).any():
-        return ""
+        return text
     names = records.parts[int(records.part[group[0]])].dataset.classes
-    return ", ".join(str(names[label]) if 0 <= label < len(names) else str(label) for label in dict.fromkeys(labels.tolist()))
+    different = dict.fromkeys(labels.tolist())
+    said = ", ".join(str(names[label]) if 0 <= label < len(names) else str(label) for label in different)
+    return f"{text}: {said}" if text else said
 
 
 def _leaks(records: All, groups: Groups) -> Iterator[Finding]:
@@ -94,7 +101,7 @@ def _leaks(records: All, groups: Groups) -> Iterator[Finding]:
                 continue
             count += len(there)
             for row in there[: FIRST - len(offenders)]:
-                offenders.append(Offender(records.place(int(row)), "", (records.place(int(here[0])),)))
+                offenders.append(Offender(records.place(int(row)), records.text(row), (records.place(int(here[0])),)))
         if count:
             first, second = records.parts[one], records.parts[other]
             of = len(second.table.read)
@@ -108,8 +115,8 @@ def _is_text(records: All, part: int) -> bool:
     return bool(len(modality)) and bool((modality == TEXT).all())
 
 
-def _records(count: int) -> str:
-    return f"{count:,} record{'s' * (count != 1)}"
+def _sets(count: int) -> str:
+    return f"{count:,} set{'s' * (count != 1)}"
 
 
 def _are(count: int) -> str:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from datakit.check.facts import ROW, Rows, Table
+from datakit.check.facts import ROW, TEXT, Rows, Table
 from datakit.check.findings import Offender, Place
 from datakit.dataset import Dataset
+from datakit.inspection.text import texts_in
+from datakit.phrasing import shorten
 
 FIRST = 20
 """Offenders of a finding that are named."""
+
+_CHARACTERS = 40  # of a text
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,19 @@ class All:
     def place(self, row: int) -> Place:
         """Where a record is."""
         return self.parts[int(self.part[row])].place(int(self.index[row]))
+
+    def text(self, row: int) -> str:
+        """The text of a record, shortened, in quotation marks; empty where it is none."""
+        if self.rows["modality"][row] != TEXT:
+            return ""
+        part = self.parts[int(self.part[row])]
+        try:
+            sample = next(part.dataset.trace(int(self.index[row])))[1]
+        except Exception:  # a file that went away since it was read
+            return ""
+        return repr(shorten(next(iter(texts_in(sample).values()), ""), _CHARACTERS))
+
+
+def records_of(count: int) -> str:
+    """A number of records in words."""
+    return f"{count:,} record{'s' * (count != 1)}"

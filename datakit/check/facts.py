@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ ROW = np.dtype(
 """The numbers of a record. Digests are not checksums of files: two files may hold the same pixels."""
 
 Rows = npt.NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class Facts:
         )
 
 
+def _keep(known: dict[int, T], index: int, value: T) -> None:
+    """What is empty is not worth an entry."""
+    if value:
+        known[index] = value
+
+
 class Table:
     """The facts of all records of a dataset, as far as they are known.
 
@@ -99,9 +106,11 @@ class Table:
         """Remember the facts of the records at `indices`."""
         self.rows[indices] = facts.rows
         self.forms.update(facts.forms)
-        for known, values in ((self.labels, facts.labels), (self.troubles, facts.troubles),
-                              (self.failures, facts.failures), (self.files, facts.files)):  # fmt: skip
-            known.update({int(index): value for index, value in zip(indices, values, strict=True) if value})  # type: ignore[attr-defined]
+        for place, index in enumerate(indices.tolist()):
+            _keep(self.labels, index, facts.labels[place])
+            _keep(self.troubles, index, facts.troubles[place])
+            _keep(self.failures, index, facts.failures[place])
+            _keep(self.files, index, facts.files[place])
 
     @property
     def read(self) -> npt.NDArray[np.int64]:

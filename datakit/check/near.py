@@ -59,9 +59,7 @@ def _loaded(records: All, row: int) -> Any:
 
 def _finding(records: All, parts: tuple[int, int], alike: list[tuple[int, int, str]]) -> Finding:
     first, second = (records.parts[number] for number in parts)
-    offenders = tuple(
-        Offender(records.place(b), detail, (records.place(a),)) for a, b, detail in sorted(alike)[:FIRST]
-    )
+    offenders = tuple(Offender(records.place(b), detail, (records.place(a),)) for a, b, detail in sorted(alike)[:FIRST])
     count, of = len({b for _, b, _ in alike}), len(second.table.read)
     if parts[0] == parts[1]:
         text = f"{count:,} of {of:,} records{first.of} are nearly the same as another one"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from datakit.inspection.record_checks import troubles
 from datakit.inspection.moments import planes_of
 from datakit.inspection.picture import image_in
+from datakit.inspection.record_checks import troubles
 from datakit.inspection.seen import Inspected
 from datakit.inspection.text import texts_in
 from datakit.inspection.trouble import LOADED, Trouble, numbers, values_of
@@ -63,7 +63,9 @@ def _points(values: dict[str, Any]) -> Iterator[Trouble]:
     points = numbers(values.get("landmarks"))
     if points is not None and points.ndim == 2 and len(points) > 1:
         repeated = len(points) - len(np.unique(points, axis=0))
-        if repeated:
+        if repeated == len(points) - 1:
+            yield Trouble("one point", "landmarks", LOADED)
+        elif repeated:
             yield Trouble("same points", "landmarks", LOADED, count=repeated, of=len(points))
 
 

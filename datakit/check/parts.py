@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Opened:
         parts: the datasets, by name.
         loader: the user's own, where the target is one.
         notes: what was left out, and why.
+        typed: by part, the arguments that mean it on the command line, where there are such.
     """
 
     name: str
     parts: Mapping[str, Dataset]
     loader: DataLoader[Any] | None = None
     notes: tuple[str, ...] = ()
+    typed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def open_parts(
@@ -65,10 +67,14 @@ def open_parts(
     if any(one.loader is not None for one in opened):
         raise TargetError("a loader is checked alone; give its dataset to compare it with others")
     parts: Parts = {}
+    typed: dict[str, Sequence[str]] = {}
     for one in opened:
         for name, dataset in one.parts.items():
-            parts[_free(f"{one.name} {name}".strip(), parts)] = dataset
-    return Opened(", ".join(names), parts, None, tuple(note for one in opened for note in one.notes))
+            own = _free(f"{one.name} {name}".strip(), parts)
+            parts[own] = dataset
+            if name in one.typed:
+                typed[own] = one.typed[name]
+    return Opened(", ".join(names), parts, None, tuple(note for one in opened for note in one.notes), typed)
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -84,24 +90,28 @@ def _opened(name: str, options: Mapping[str, Any]) -> Opened:
         if others:
             raise TargetError(f"{name} is a folder: --{next(iter(others))} goes with a name of the catalog only")
         targets = {folder.name: open_target(str(folder), transform=options["transform"]) for folder in folders}
-        return _of_targets(name, targets)
+        return _of_targets(name, targets, typed={split: [target.name] for split, target in targets.items()})
     places = {key: options[key] for key in ("root", "split", "synthetic") if options[key] is not None}
     is_object = ":" in name and not Path(name).exists()
     made = made_from(name, {} if is_object and _is_mapping(name) else places)
     if isinstance(made, Mapping):
         return Opened(name, dict(_datasets(name, made, options)))
     target = target_of(name, made, options["transform"])
-    return Opened(name, {} if target.dataset is None else {"": target.dataset}, target.loader, _notes(target))
+    parts = {} if target.dataset is None else {"": target.dataset}
+    split = ["--split", options["split"]] if options["split"] is not None else []
+    return Opened(name, parts, target.loader, _notes(target), {"": [name, *split]})
 
 
 def _notes(target: Target) -> tuple[str, ...]:
     return (target.note,) if target.note else ()
 
 
-def _of_targets(name: str, targets: Mapping[str, Target], notes: Sequence[str] = ()) -> Opened:
+def _of_targets(
+    name: str, targets: Mapping[str, Target], notes: Sequence[str] = (), *, typed: Mapping[str, Sequence[str]]
+) -> Opened:
     parts = {split: target.dataset for split, target in targets.items() if target.dataset is not None}
     found = [f"{split}: {note}" for split, target in targets.items() for note in _notes(target)]
-    return Opened(name, parts, None, (*notes, *found))
+    return Opened(name, parts, None, (*notes, *found), typed)
 
 
 def _splits_of(name: str) -> tuple[str, ...]:
@@ -126,7 +136,7 @@ def _each_split(name: str, splits: Sequence[str], options: Mapping[str, Any]) ->
         raise next(iter(errors.values()))
     notes = [f"the split{'s' * (len(errors) > 1)} {', '.join(errors)} of {name} {'are' if len(errors) > 1 else 'is'} "
              f"not there, and not checked"] if errors else []  # fmt: skip
-    return _of_targets(name, targets, notes)
+    return _of_targets(name, targets, notes, typed={split: [name, "--split", split] for split in targets})
 
 
 def _split_folders(name: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Reading the records of a dataset in workers, each into its facts; one that kills its worker is a record like others."""
+"""Reading records in workers, each into its facts; one that kills its worker is a record like others."""
 
 from __future__ import annotations
 
@@ -77,7 +77,13 @@ def _one_by_one(table: Table, dataset: Dataset, indices: Indices, error: WorkerE
 def _blocks(dataset: Dataset, indices: Indices, workers: int, at_once: int) -> Any:
     """(indices, their facts), block by block."""
     loader = Loader(
-        _Reading(dataset, indices), at_once, num_workers=workers, collate_fn=_gathered, verify=False, rank=0, world_size=1
+        _Reading(dataset, indices),
+        at_once,
+        num_workers=workers,
+        collate_fn=_gathered,
+        verify=False,
+        rank=0,
+        world_size=1,
     )
     for place, facts in enumerate(loader):
         yield indices[place * at_once : (place + 1) * at_once], facts

@@ -204,14 +204,17 @@ class _Run:
         if workers is None:
             workers = usable_cores() if len(left) >= _WORTH_WORKERS else 0
         estimate = _Estimate(f"records{part.of}", len(wanted) - len(left), len(wanted), self._progress)
-        save = _Saving(lambda: self._save(keys, numbers, table))
+        saving = _Saving(lambda: self._save(keys, numbers, table))
+
+        def count_(done: int) -> None:
+            estimate(done)
+            saving()
+
         try:
             estimate(0)
-            read_into(
-                table, part.dataset, left, workers=workers, progress=lambda done: (estimate(done), save()) and None
-            )
+            read_into(table, part.dataset, left, workers=workers, progress=count_)
         finally:
-            if len(left) and table.rows["state"][left].any():
+            if table.rows["state"][left].any():
                 self._save(keys, numbers, table)
 
     def _save(self, keys: Keys | None, numbers: Any, table: Table) -> None:

@@ -34,10 +34,18 @@ KIND_OF: dict[Kind, str] = {
     "no number": "tokens",
     "pad inside": "tokens",
     "no shift": "tokens",
+    "flat": "constant",
+    "no values": "empty",
+    "same points": "identical-points",
+    "one point": "identical-points",
+    "same boxes": "box-twice",
+    "other box": "mask-mismatch",
+    "no pixels": "mask-empty",
+    "not text": "unreadable-text",
 }
 """The kind of finding that a kind of trouble is; `slug` tells points from boxes."""
 
-_LEVEL: dict[Kind, Severity] = {"pad inside": "warning", "no shift": "warning"}
+_LEVEL: dict[Kind, Severity] = {"same points": "note", "pad inside": "warning", "no shift": "warning"}
 _KEPT = 20  # offenders of a finding
 
 

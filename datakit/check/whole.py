@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from datakit.check.corpus import Read
+from datakit.check.corpus import Read, records_of
 from datakit.check.facts import IMAGE, NO_LABEL, SOUND, TEXT
 from datakit.check.findings import Finding
 from datakit.inspection.labels import class_counts
@@ -70,10 +70,10 @@ def outliers(part: Read) -> Iterator[Finding]:
         if len(far) and len(far) <= 0.05 * len(values):
             far = far[np.argsort(-off[far], kind="stable")]
             details = {int(indices[place]): f"{_size(values[place])} {unit}" for place in far}
+            ends = dict.fromkeys((_size(values[far].min()), _size(values[far].max())))
             text = (
-                f"{what} of {len(far):,} of {len(values):,} records{part.of} {'is' if len(far) == 1 else 'are'} far from "
-                f"the rest: {_size(values[far].min())} to {_size(values[far].max())} {unit}, the median is "
-                f"{_size(float(np.exp(middle)))} {unit}"
+                f"{what} of {len(far):,} of {len(values):,} records{part.of} is far from that of the rest: "
+                f"{' to '.join(ends)} {unit}, the median is {_size(float(np.exp(middle)))} {unit}"
             )
             yield Finding("outlier", text, len(far), len(values), part.offenders(indices[far].tolist(), details))
 
@@ -125,8 +125,8 @@ def _forms(part: Read, indices: npt.NDArray[np.int64], digests: npt.NDArray[np.u
             common = amount.most_common()
             rare = [place for place, form in enumerate(forms) if form.get(key) not in (common[0][0], None)]
             shown = indices[np.isin(inverse, rare)].tolist()
-            said = ", ".join(f"{form} in {count:,}" for form, count in common[:4])
-            text = f"{key} is not of one form{part.of}: {said} records"
+            said = ", ".join(f"{form} in {records_of(count)}" for form, count in common[:4])
+            text = f"{key} is not of one form{part.of}: {said}"
             yield Finding("drift", text, len(shown), len(indices), part.offenders(shown))
 
 
@@ -160,7 +160,7 @@ def _rates(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void
     if len(common) > 1:
         shown = indices[sounds & (rows["size"][:, 1] != common[0][0])].tolist()
         text = f"there are {len(common)} sample rates{part.of}: " + ", ".join(
-            f"{rate:,} Hz in {count:,} records" for rate, count in common[:4]
+            f"{rate:,} Hz in {records_of(count)}" for rate, count in common[:4]
         )
         advice = f"a model hears them at other speeds; Resample({common[0][0]}) brings all to one rate"
         yield Finding("drift", text, len(shown), int(sounds.sum()), part.offenders(shown), advice, level="note")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
+from datakit.inspection.labels import is_split
 from datakit.inspection.record_checks import merged, troubles, where, worded
 from datakit.inspection.seen import Finding, Inspected
 from datakit.inspection.sound_checks import loud_padding, several_rates
@@ -16,7 +17,6 @@ from datakit.inspection.trouble import Trouble
 from datakit.inspection.wording import WORDS
 from datakit.transforms import Normalize
 
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
 _FIRST = 5  # indices of a finding
 
 
@@ -71,7 +71,7 @@ def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | Non
 
 
 def _split_folders(classes: Sequence[str]) -> Iterator[Finding]:
-    if len(classes) > 1 and {name.lower() for name in classes} <= _SPLITS:
+    if len(classes) > 1 and all(map(is_split, classes)):
         yield Finding(
             f"the classes are {', '.join(classes)}: these look like the splits of a dataset",
             f"give the folder of a split, such as that of {classes[0]!r}, in which each class has a folder",

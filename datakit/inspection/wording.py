@@ -139,7 +139,11 @@ WORDS: dict[Kind, Words] = {
     ),
     "same points": Words(
         "{count} of the {of} {key} in {who} lie on another one {where}",
-        "often a placeholder for points that nobody marked; leave them out of the loss",
+        "all is well where points may meet, such as those of closed lips; else look at the annotation",
+    ),
+    "one point": Words(
+        "all {key} lie on one point {where}, in {who}",
+        "a placeholder for points that nobody marked? Leave such records out",
     ),
     "same boxes": Words(
         "{count} of the {of} {key} in {who} are those of another object of the same label {where}",
