@@ -62,7 +62,7 @@ class Keys:
         for number, base in bases.items():
             self.identities[number] = _identity(base)
         known = [identity for identity in self.identities.values() if identity is not None]
-        whole = hashlib.blake2b(b"".join(sorted(known)), digest_size=16).hexdigest()
+        whole = hashlib.blake2b(b"".join(sorted(set(known))), digest_size=16).hexdigest()
         self.name = f"{whole}.npz" if known and len(known) == len(bases) else None
 
     def of(self, index: int) -> int:
@@ -207,7 +207,7 @@ class _Stored:
 def _read(path: Path) -> _Stored | None:
     """What is in a file of the cache; None where there is none, or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             return _Stored(stored["keys"], stored["rows"], json.loads(stored["others"].tobytes()))
     except Exception:  # whatever lies there: it will be written anew
         return None

@@ -85,6 +85,7 @@ def _size(value: float) -> str:
 def _sizes(part: Read) -> Iterator[tuple[str, str, npt.NDArray[np.int64], Values]]:
     """(what, unit, indices, values above 0) of what can be far from the rest."""
     indices = part.table.read
+    indices = indices[~part.table.rows["is_plain"][indices]]
     rows = part.table.rows[indices]
     size = rows["size"].astype(np.float64)
     sounds = (rows["modality"] == SOUND) & (size[:, 1] > 0) & (size[:, 0] > 0)
@@ -131,17 +132,24 @@ def _forms(part: Read, indices: npt.NDArray[np.int64], digests: npt.NDArray[np.u
 
 
 def _ranges(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> Iterator[Finding]:
-    """Images whose values are in 0 … 1 in some records and in 0 … 255 in others."""
+    """Images that were made whole numbers too early, or of two ranges."""
     images = rows["modality"] == IMAGE
-    kinds = [part.table.forms[int(form)].get("image", "") for form in np.unique(rows["form"])]
-    if not any(kind.startswith("float") for kind in kinds) and len(kinds):
-        is_dark = images & (rows["high"] <= 1) & (rows["high"] > rows["low"])
-        if is_dark.any():
-            shown = indices[is_dark].tolist()
-            text = f"{len(shown):,} of {int(images.sum()):,} uint8 images{part.of} have no value above 1"
-            advice = "they look scaled to 0 … 1 before they became whole numbers: all grey is lost; write them again"
-            yield Finding("range", text, len(shown), int(images.sum()), part.offenders(shown), advice)
-        return
+    forms = part.table.forms
+    floating = [form for form in np.unique(rows["form"]) if forms[int(form)].get("image", "").startswith("float")]
+    is_float = images & np.isin(rows["form"], floating)
+    is_dark = images & ~is_float & (rows["high"] <= 1) & (rows["high"] > rows["low"])
+    if is_dark.any():
+        shown = indices[is_dark].tolist()
+        text = f"{len(shown):,} of {int(images.sum()):,} images{part.of} are whole numbers, none of them above 1"
+        advice = "they look scaled to 0 … 1 before they became whole numbers: all grey is lost; write them again"
+        yield Finding("range", text, len(shown), int(images.sum()), part.offenders(shown), advice)
+    yield from _units(part, indices, rows, is_float)
+
+
+def _units(
+    part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void], images: npt.NDArray[np.bool_]
+) -> Iterator[Finding]:
+    """Floating-point images of two ranges."""
     is_unit, is_bytes = images & (rows["high"] <= _UNIT), images & (rows["high"] > _BYTES)
     if is_unit.any() and is_bytes.any():
         fewer = is_unit if is_unit.sum() < is_bytes.sum() else is_bytes
