@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from datakit.inspection.text import TOKEN_KEYS, Coders, Tokens, texts_in, tokens
 from datakit.phrasing import number
 from datakit.report.styles import styled
 from datakit.report.text.chips import Chip, Run, run_of
-from datakit.report.text.writing import visible
+from datakit.report.text.writing import visible, wide
 
 _WIDTH, _LONGEST = 79, 24  # columns of a line, of a token
 _LISTED, _CHARACTERS = 1000, 20_000  # in JSON, of a sequence and of a text
@@ -32,7 +31,7 @@ def _run_lines(run: Run, margin: int) -> list[str]:
     """Tokens, their numbers, and the same of what is below them."""
     chips = (*run.first, *run.folded)
     columns = [_columns(chip) for chip in chips]
-    widths = [max(map(_wide, column)) for column in columns]
+    widths = [max(map(wide, column)) for column in columns]
     shown = _fitting(widths, _WIDTH - margin - 16)
     left = len(chips) - shown + run.unlisted
     key, _, other = run.key.partition(", ")
@@ -130,17 +129,11 @@ def _fitting(widths: Sequence[int], room: int) -> int:
 
 
 def _cell(chip: Chip, text: str, width: int, place: int) -> str:
-    padded = text + " " * (width - _wide(text))
+    padded = text + " " * (width - wide(text))
     look = chip.look if place < 2 or chip.below is None else chip.below.look
     if place % 2:
         return styled("quiet", padded)
     return styled(_STYLED[look], padded) if look in _STYLED else padded
-
-
-def _wide(text: str) -> int:
-    """Columns of a terminal."""
-    kinds = ((unicodedata.east_asian_width(char), unicodedata.category(char)) for char in text)
-    return sum(0 if kind in ("Mn", "Me", "Cf") else 2 if wide in "WF" else 1 for wide, kind in kinds)
 
 
 def _cut(text: str) -> str:

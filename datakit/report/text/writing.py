@@ -30,6 +30,12 @@ def readable(text: str) -> str:
     return "".join(_sign(char) if _is_control(char) else char for char in text)
 
 
+def wide(text: str) -> int:
+    """How many columns of a terminal a text takes: two for a wide character, none for an accent."""
+    kinds = ((unicodedata.east_asian_width(char), unicodedata.category(char)) for char in text)
+    return sum(0 if kind in ("Mn", "Me", "Cf") else 2 if width in "WF" else 1 for width, kind in kinds)
+
+
 def tint(number: int) -> int:
     """The place of a token's colour among the `TINTS`, by a hash of its number."""
     return (number * 2_654_435_761 >> 12) % TINTS
