@@ -164,8 +164,8 @@ KINDS: dict[str, About] = {
     "outlier": About(
         "note",
         "sizes, durations or lengths far from the rest",
-        "one long sequence pads its whole batch, and may not fit into memory; a very short one may be cut off",
-        "look at them; cut, split or leave them out, or use Loader(lengths=...)",
+        "a very long or large record takes the memory and time of its batch; a very short or small one may hold nothing",
+        "look at them; cut, rescale or leave them out; Loader(lengths=...) puts like lengths together",
     ),
     "drift": About(
         "warning",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datakit.inspection.moments import planes_of
+from datakit.inspection.moments import is_flat, planes_of
 from datakit.inspection.picture import image_in
 from datakit.inspection.record_checks import troubles
 from datakit.inspection.seen import Inspected
@@ -47,9 +47,8 @@ def _flat(sample: Any) -> Iterator[Trouble]:
     if image is None:
         return
     planes = planes_of(image)
-    pixels = planes.reshape(len(planes), -1)
-    if pixels.shape[1] > 1 and bool((pixels[:, 1:] == pixels[:, :1]).all()):
-        yield Trouble("flat", "image", LOADED, float(pixels.min()), float(pixels.max()))
+    if is_flat(planes):
+        yield Trouble("flat", "image", LOADED, float(planes.min()), float(planes.max()))
 
 
 def _without_values(values: dict[str, Any]) -> Iterator[Trouble]:

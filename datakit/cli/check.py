@@ -40,8 +40,8 @@ def kinds(text: str) -> tuple[str, ...]:
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET…")
 @data_options
 @transform_options
-@click.option("--only", type=kinds, default=(), metavar="KIND,KIND…", help="Look for these kinds of findings alone.")
-@click.option("--ignore", type=kinds, default=(), metavar="KIND,KIND…", help="Leave these kinds of findings out.")
+@click.option("--only", type=kinds, metavar="KIND,KIND…", help="Look for these kinds of findings alone.")
+@click.option("--ignore", type=kinds, metavar="KIND,KIND…", help="Leave these kinds of findings out.")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "note", "never"]),
@@ -143,12 +143,14 @@ def _opened(targets: tuple[str, ...], options: Mapping[str, Any]) -> Opened:
 def _report(opened: Opened, options: Mapping[str, Any]) -> Report:
     from datakit.check.run import check as run
 
-    names = ("only", "ignore", "at_most", "looked", "workers", "cache")
+    names = ("at_most", "looked", "workers", "cache")
     with progress() as show:
         return run(
             opened.parts,
             target=opened.name,
             loader=opened.loader,
+            only=options["only"] or (),
+            ignore=options["ignore"] or (),
             seed=options["seed"] or 0,
             notes=opened.notes,
             progress=show,
