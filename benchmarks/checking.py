@@ -134,7 +134,7 @@ def sections(quick):
             "## Checking",
             "",
             f"`datakit check` of the records as loaded, by {WORKERS} workers: reading all records once by a `Loader`, "
-            "a first check, and a second one, of which the cache knows all. Medians of rounds in which they took turns, "
+            "a first check, and a second, of which the cache knows all. Medians of rounds in which they took turns, "
             "with the least and the greatest.",
             "",
             "| records | reading | first check | by reading | second check | times as fast as the first |",
