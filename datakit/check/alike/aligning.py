@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from datakit.check.alike.pictures import between
 _ROUNDS = 12
 _BLURS = (5, 3, 1)  # widths of the mean that smooths both, in pixels: coarse first, so that it does not get caught
 _SETTLED = 1e-3  # pixels
+_LEAST_GAIN = 0.2
 _FARTHEST = 0.22  # of a side: what crops of 5 % a side of both, to different sides, can need
 
 
@@ -73,36 +75,37 @@ def _inside(first: float, last: float, side: int) -> slice:
 
 
 def _step(one: np.ndarray, other: np.ndarray, edges: np.ndarray) -> np.ndarray | None:
-    """What the four edges should move by, in pixels."""
+    """What the four edges should move by, in pixels; None where the pictures have too little in common for a step."""
     side = len(one)
     fit = Fit((edges[0] / side, edges[1] / side), (edges[2] / side, edges[3] / side))
     rows, columns = overlap(fit, side)
-    moved = _sampled(other, edges)[rows, columns]
+    moved = (_lines(edges[0], edges[1], side) @ other @ _lines(edges[2], edges[3], side).T)[rows, columns]
     if min(moved.shape) < side // 2:
         return None
     down, right = np.gradient(moved)
-    share = (np.arange(side) + 0.5) / side
+    share = (np.arange(side, dtype=np.float32) + 0.5) / side
     y, x = share[rows, None], share[None, columns]
     parts = [down * (1 - y), down * y, right * (1 - x), right * x, moved, np.ones_like(moved)]
-    matrix = np.stack([part.ravel() for part in parts], 1)
-    found, *_ = np.linalg.lstsq(matrix, one[rows, columns].ravel(), rcond=1e-6)
-    gain = found[4]
-    return np.asarray(np.clip(found[:4] / gain, -3, 3)) if gain > 0.2 else None
-
-
-def _sampled(grey: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Values between those of pixels, in straight lines."""
-    side = len(grey)
-    return np.asarray(_lines(edges[0], edges[1], side) @ grey @ _lines(edges[2], edges[3], side).T)
+    matrix = np.stack([part.ravel() for part in parts]).astype(np.float64)
+    power = matrix @ matrix.T
+    power[np.diag_indices(6)] *= 1 + 1e-6  # a picture of stripes says nothing of shifts along them
+    found = np.linalg.lstsq(power, matrix @ one[rows, columns].ravel(), rcond=None)[0]
+    return np.asarray(np.clip(found[:4] / found[4], -3, 3)) if found[4] > _LEAST_GAIN else None
 
 
 def _lines(first: float, last: float, side: int) -> np.ndarray:
+    """What makes values between those of pixels, in straight lines: float32 (side, side)."""
     places = first + (last - first) * (np.arange(side) + 0.5) / side - 0.5
-    return np.maximum(0, 1 - np.abs(np.clip(places, 0, side - 1)[:, None] - np.arange(side)))
+    near = 1 - np.abs(np.clip(places, 0, side - 1)[:, None] - np.arange(side))
+    return np.asarray(np.maximum(0, near), np.float32)
 
 
 def _blurred(grey: np.ndarray, width: int) -> np.ndarray:
-    side = len(grey)
-    near = (np.abs(np.arange(side)[:, None] - np.arange(side)) <= width // 2).astype(np.float64)
-    mean = near / near.sum(1, keepdims=True)
+    mean = _means(len(grey), width)
     return np.asarray(mean @ grey @ mean.T)
+
+
+@lru_cache(maxsize=256)
+def _means(side: int, width: int) -> np.ndarray:
+    near = (np.abs(np.arange(side)[:, None] - np.arange(side)) <= width // 2).astype(np.float32)
+    return np.asarray(near / near.sum(1, keepdims=True))

@@ -30,8 +30,8 @@ def plane_bits(coefficients: np.ndarray) -> np.ndarray:
     """The signs of cosine coefficients, the lowest frequencies first and the mean left out: uint8 (BITS,), 0 and 1.
 
     They stay as they are where a picture is made brighter, of more contrast, smaller or larger, and nearly so where it
-    is compressed. C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, has the 64 lowest
-    against their median; signs need no median, and they follow when a picture is turned.
+    is compressed. C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, compares the 64
+    lowest with their median; signs need no median, and they follow when a picture is turned.
 
     Args:
         coefficients: (SIDE, SIDE), of the rows and of the columns.
@@ -50,15 +50,15 @@ def packed(kind: int, bits: np.ndarray) -> np.ndarray:
 def turned(words: np.ndarray, view: View) -> np.ndarray:
     """The bits of pictures after they were turned, from the bits alone: uint64 (n, BITS / 64).
 
-    A mirror changes the sign of every odd frequency of the columns; a quarter turn swaps the axes as well. A coefficient
-    that is nearly nothing becomes a bit that is wrong, no more.
+    A mirror changes the sign of every odd frequency of the columns; a quarter turn swaps the axes as well. A
+    coefficient that is nearly nothing becomes a bit that is wrong, no more.
     """
     if view == "mirrored":
-        return words ^ _odd(0, 1)
+        return np.asarray(words ^ _odd(0, 1))
     if view == "turned round":
-        return words ^ _odd(1, 1)
+        return np.asarray(words ^ _odd(1, 1))
     swapped = _transposed(words)
-    return swapped ^ (_odd(1, 0) if view == "turned left" else _odd(0, 1))
+    return np.asarray(swapped ^ (_odd(1, 0) if view == "turned left" else _odd(0, 1)))
 
 
 @lru_cache(maxsize=4096)

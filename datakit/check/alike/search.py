@@ -29,13 +29,13 @@ class Candidates:
 
     Attributes:
         pairs: int64 (m, 2), rows i < j, the nearest first.
-        distances: (m,), bits of 255 in which they differ.
+        ranks: (m,), the less, the nearer: bits of 255 in which they differ, or more where only the lower half is near.
         crowded: rows that share a window with more others than they were compared with.
         is_cut: whether more pairs were found than are given.
     """
 
     pairs: np.ndarray
-    distances: np.ndarray
+    ranks: np.ndarray
     crowded: int = 0
     is_cut: bool = False
 
@@ -49,6 +49,9 @@ class Candidates:
 
 def candidates(sketches: np.ndarray, *, most: int = MOST) -> Candidates:
     """The pairs whose sketches are near, also those of pictures that were mirrored or turned by quarters.
+
+    Of rows that are equal, each makes a pair with the first of them and with the one before it, and only the first is
+    compared with others.
 
     Up to a few thousand records of a kind all pairs are compared. Of more, those that agree in one of the windows of
     neighbouring bits, in which each is compared with the next ones in sorted order (M. Hernández and S. Stolfo, The
@@ -64,9 +67,8 @@ def candidates(sketches: np.ndarray, *, most: int = MOST) -> Candidates:
     pairs, ranks = (np.concatenate([getattr(each, name) for each in found]) for name in ("pairs", "ranks"))
     order = np.lexsort((pairs[:, 1], pairs[:, 0], ranks))
     nearest = pairs[order[:most]]
-    distances = ranks[order[:most]]
     is_cut = len(order) > most or any(each.is_cut for each in found)
-    return Candidates(nearest, distances, sum(each.crowded for each in found), is_cut)
+    return Candidates(nearest, ranks[order[:most]], sum(each.crowded for each in found), is_cut)
 
 
 class _Nearest:
@@ -119,24 +121,40 @@ class _Nearest:
     def pairs(self) -> np.ndarray:
         """int64 (m, 2), as rows of all sketches."""
         first, second = np.divmod(self._thin()[0], max(1, len(self.rows)))
-        return self.rows[np.stack([first, second], 1)]
+        return np.asarray(self.rows[np.stack([first, second], 1)])
 
 
 def _of_kind(sketches: np.ndarray, kind: int, most: int) -> _Nearest:
     rows = np.flatnonzero(sketches[:, 0] == kind)
     nearest = _Nearest(kind, rows, most)
     words = np.ascontiguousarray(sketches[rows, 1:])
+    heads = _equal(words, nearest)
+    words = words[heads]
     views = [turned(words, view) for view in VIEWS] if kind == PICTURE else []
-    if len(rows) <= _ALL_PAIRS:
-        _compare_all(words, words, nearest, is_same=True)
+    if len(heads) <= _ALL_PAIRS:
+        _compare_all(words, words, heads, nearest, is_same=True)
         for view in views:
-            _compare_all(words, view, nearest, is_same=False)
+            _compare_all(words, view, heads, nearest, is_same=False)
     else:
-        _compare_windows(np.concatenate([words, *views]), nearest)
+        _compare_windows(np.concatenate([words, *views]), heads, nearest)
     return nearest
 
 
-def _compare_all(words: np.ndarray, others: np.ndarray, nearest: _Nearest, *, is_same: bool) -> None:
+def _equal(words: np.ndarray, nearest: _Nearest) -> np.ndarray:
+    """Adds those that are equal, each with the first one and with the one before it; gives the first ones."""
+    if not len(words):
+        return np.empty(0, np.int64)
+    order = np.lexsort(words.T)  # stable: equal ones stay in their order
+    is_first = np.concatenate([[True], (words[order[1:]] != words[order[:-1]]).any(1)])
+    heads = order[is_first]
+    later = np.flatnonzero(~is_first)
+    zeros = np.zeros(len(later), np.int64)
+    nearest.add(heads[np.cumsum(is_first)[later] - 1], order[later], zeros, zeros)
+    nearest.add(order[later - 1], order[later], zeros, zeros)
+    return np.sort(heads)
+
+
+def _compare_all(words: np.ndarray, others: np.ndarray, heads: np.ndarray, nearest: _Nearest, *, is_same: bool) -> None:
     for start in range(0, len(words), _ROWS):
         begin = start if is_same else 0
         piece, rest = words[start : start + _ROWS, None], others[None, begin:]
@@ -147,11 +165,11 @@ def _compare_all(words: np.ndarray, others: np.ndarray, nearest: _Nearest, *, is
         first, second = first + start, second + begin
         is_new = first < second if is_same else first != second
         first, second = first[is_new], second[is_new]
-        nearest.add(first, second, low[is_new], _count(words[first, 2:] ^ others[second, 2:]))
+        nearest.add(heads[first], heads[second], low[is_new], _count(words[first, 2:] ^ others[second, 2:]))
 
 
-def _compare_windows(words: np.ndarray, nearest: _Nearest) -> None:
-    count = len(nearest.rows)
+def _compare_windows(words: np.ndarray, heads: np.ndarray, nearest: _Nearest) -> None:
+    count = len(heads)
     width = min(28, int(count - 1).bit_length() + 4)
     crowded = np.zeros(len(words), bool)
     for start in range(0, BITS - width, _STEP):
@@ -169,7 +187,7 @@ def _compare_windows(words: np.ndarray, nearest: _Nearest) -> None:
             is_near = low <= nearest.low_limit
             first, second = first[is_near], second[is_near]
             rest = _count(words[first, 2:] ^ words[second, 2:])
-            nearest.add(first % count, second % count, low[is_near], rest)
+            nearest.add(heads[first % count], heads[second % count], low[is_near], rest)
         else:
             places = np.flatnonzero(band[_BESIDE + 1 :] == band[: -_BESIDE - 1])
             crowded[order[places]] = True
@@ -180,7 +198,7 @@ def _keys(words: np.ndarray, start: int) -> np.ndarray:
     """64 bits from `start` on; behind the last one come the first."""
     word, shift = divmod(start, 64)
     if not shift:
-        return words[:, word]
+        return np.asarray(words[:, word])
     after = words[:, (word + 1) % words.shape[1]]
     return np.asarray((words[:, word] << np.uint64(shift)) | (after >> np.uint64(64 - shift)))
 

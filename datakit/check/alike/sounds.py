@@ -42,7 +42,7 @@ def sound_sketch(sound: Sound) -> np.ndarray | None:
 
 
 def mono(sound: Sound) -> np.ndarray | None:
-    """The valid steps, the mean of the channels, float64 (T,), without its mean; None where there is nothing to hear."""
+    """The valid steps, the mean of the channels, float64 (T,), centred; None where there is nothing to hear."""
     if sound.key != "waveform" or not sound.rate or sound.valid < SHORTEST * sound.rate:
         return None
     values = sound.values[:, : sound.valid]
@@ -72,4 +72,4 @@ def _bands(hertz: np.ndarray) -> np.ndarray:
     """Triangles between the neighbouring centres, (_BANDS, frequencies)."""
     centres = np.geomspace(_LOWEST, _HIGHEST, _BANDS + 2)
     places = np.interp(np.log(np.maximum(hertz, 1e-3)), np.log(centres), np.arange(_BANDS + 2))
-    return np.maximum(0, 1 - np.abs(places - np.arange(1, _BANDS + 1)[:, None]))
+    return np.asarray(np.maximum(0, 1 - np.abs(places - np.arange(1, _BANDS + 1)[:, None])))

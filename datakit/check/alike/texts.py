@@ -38,13 +38,12 @@ def text_sketch(text: str) -> np.ndarray | None:
     return packed(TEXT, ((each >> np.uint64(7)) & np.uint64(1)).astype(np.uint8))
 
 
-def text_of(sample: Any) -> str:
-    """All texts of a sample, normal, in lines; those of a tuple are its values that are texts."""
+def texts_of(sample: Any) -> str:
+    """All texts of a sample, a line each; those of a tuple are its values that are texts."""
     if isinstance(sample, str):
-        return normal(sample)
+        return sample
     values = sample if isinstance(sample, list | tuple) else texts_in(sample).values()
-    found = [normal(value) for value in values if isinstance(value, str)]
-    return "\n".join(found) if any(found) else ""
+    return "\n".join(value for value in values if isinstance(value, str))
 
 
 def normal(text: str) -> str:
