@@ -46,7 +46,8 @@ def open_handles(found: Iterable[Held]) -> list[Handle]:
     Examples:
         >>> from datakit.check.handles import open_handles
         >>> from datakit.check.objects import held
-        >>> _ = open("data.bin", "wb").write(b"12345678")
+        >>> from pathlib import Path
+        >>> _ = Path("data.bin").write_bytes(b"12345678")
         >>> with open("data.bin", "rb") as file:
         ...     [(handle.path, handle.kind) for handle in open_handles(held({"file": file}, "dataset"))]
         [("dataset['file']", 'BufferedReader')]
