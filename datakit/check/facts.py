@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from datakit.check.alike import WORDS
 from datakit.inspection.trouble import Trouble
 
 NO_LABEL = np.iinfo(np.int64).min
-SKETCH = 4  # words of 64 bits
 
 NONE, IMAGE, SOUND, TEXT = range(4)
 """What a record is for those who compare records with each other."""
@@ -28,7 +28,7 @@ ROW = np.dtype(
         ("content", "u8", 2),  # digest of what a model is given
         ("annotation", "u8"),  # digest of what it shall say of that
         ("form", "u8"),  # digest of the keys and their types
-        ("sketch", "u8", SKETCH),
+        ("sketch", "u8", WORDS),
         ("size", "i8", 3),  # height, width, channels of an image; steps, Hz, channels of a sound; characters of a text
         ("low", "f8"),
         ("high", "f8"),

@@ -28,16 +28,13 @@ def near_copies(
         progress: called with what is done, how many pairs are, and how many there are.
     """
     progress("comparing records", 0, 1)
-    found = candidates(records.rows["sketch"], records.rows["modality"])
+    found = candidates(np.ascontiguousarray(records.rows["sketch"]), most=_MOST)
     content = records.rows["content"]
     pairs = [(int(a), int(b)) for a, b in found.pairs if (content[a] != content[b]).any()]
     if found.note:
         notes.append(found.note)
-    if len(pairs) > _MOST:
-        notes.append(f"{len(pairs):,} pairs of records may be nearly the same; the nearest {_MOST:,} were looked at")
     load = lru_cache(maxsize=_KEPT)(lambda row: _loaded(records, row))
     by_parts: dict[tuple[int, int], list[tuple[int, int, str]]] = {}
-    pairs = pairs[:_MOST]
     for number, (a, b) in enumerate(pairs):
         progress("looking at pairs that may be nearly the same", number, len(pairs))
         one, other = load(a), load(b)
@@ -66,8 +63,3 @@ def _finding(records: All, parts: tuple[int, int], alike: list[tuple[int, int, s
         return Finding("near-duplicate", text, count, of, offenders)
     text = f"{count:,} of {of:,} records{second.of} are nearly the same as one of {first.name}"
     return Finding("near-leak", text, count, of, offenders)
-
-
-def is_sketched(records: All) -> bool:
-    """Whether there is anything to compare."""
-    return bool(np.any(records.rows["sketch"]))

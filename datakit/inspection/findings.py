@@ -50,7 +50,7 @@ def find(
             groups.setdefault((trouble.kind, trouble.key, trouble.stage), []).append((record.key.index, trouble))
     count = len(_each_once(samples))
     said = (_worded(group, count) for group in groups.values())
-    found = [*_split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
+    found = [*split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
     found.extend(one for one in said if one)
     found.extend([*several_rates(_each_once(samples)), *loud_padding(batch), *much_unknown(survey)])
     found.extend(padded_with_a_token(batch, coders_after(batch_stages(samples), known)))
@@ -70,7 +70,8 @@ def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | Non
     return None if said is None else Finding(*said, indices[:_FIRST])
 
 
-def _split_folders(classes: Sequence[str]) -> Iterator[Finding]:
+def split_folders(classes: Sequence[str]) -> Iterator[Finding]:
+    """Classes that are named as splits are."""
     if len(classes) > 1 and all(map(is_split, classes)):
         yield Finding(
             f"the classes are {', '.join(classes)}: these look like the splits of a dataset",
