@@ -157,7 +157,8 @@ def _of_reduced(value: Any) -> Iterator[Held]:
             yield Held("", one)
     yield from (Held(f"[{place}]", entry) for place, entry in enumerate(entries or ()))
     yield from (Held(f"[{shown(key)}]", entry) for key, entry in items or ())
-    yield from (Held(f".args[{place}]", entry) for place, entry in enumerate(args))
+    others = ((place, entry) for place, entry in enumerate(args) if entry is not type(value))
+    yield from (Held(f".args[{place}]", entry) for place, entry in others)
 
 
 def _described(value: Any, error: Exception) -> str:
