@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from datakit.check.children import ProbeError, attended
 from datakit.check.containers import many_objects
-from datakit.check.elsewhere import difference, prints_elsewhere
+from datakit.check.elsewhere import differences, prints_elsewhere
 from datakit.check.findings import Finding, Offender, Place
 from datakit.check.generators import generators
 from datakit.check.growth import growing
@@ -227,11 +227,10 @@ class _Check:
     def _compared(self, prints: Sequence[Any]) -> Iterator[Finding]:
         differing: dict[tuple[str, str], list[Offender]] = {}
         for own, other in zip(self.prints, prints, strict=False):
-            found = difference(own.print, other)
-            if found is not None:
-                place = Place(self.part, own.key.index, self.dataset.path_of(own.key.index))
-                differing.setdefault(found, []).append(Offender(place))
-        for (stage, key), offenders in differing.items():
+            place = Place(self.part, own.key.index, self.dataset.path_of(own.key.index))
+            for key, stage in differences(own.print, other).items():
+                differing.setdefault((key, stage), []).append(Offender(place))
+        for (key, stage), offenders in differing.items():
             yield Finding(
                 "impure",
                 f"{key} is another in another process {where(stage)}, in {len(offenders)} of {len(prints)} samples: it "

@@ -18,6 +18,7 @@ _MANY = 100_000  # objects
 _HEAVY = 50e6  # bytes a worker, from which it is a warning
 _SAMPLED = 256  # entries of a container that are weighed
 _DEEP = 4
+_HEADER = 112  # bytes of an array, without its data
 
 
 def many_objects(found: Iterable[Held]) -> Iterator[Finding]:
@@ -53,6 +54,10 @@ def many_objects(found: Iterable[Held]) -> Iterator[Finding]:
         )
 
 
+class _Item(tuple[Any, Any]):
+    """Key and value of a dict, which is no object of its own there."""
+
+
 def _entries(value: Any) -> tuple[list[Any], int]:
     """Some entries of a container, spread over it, and their number; none for what is no container of objects."""
     if isinstance(value, np.ndarray):
@@ -64,7 +69,7 @@ def _entries(value: Any) -> tuple[list[Any], int]:
         return [value[place] for place in _spread(len(value))], len(value)
     if isinstance(value, dict):
         step = max(1, len(value) // _SAMPLED)
-        return list(itertools.islice(value.items(), 0, None, step)), len(value)
+        return [_Item(item) for item in itertools.islice(value.items(), 0, None, step)], len(value)
     if isinstance(value, set | frozenset):
         return list(itertools.islice(value, _SAMPLED)), len(value)
     return _of_pandas(value)
@@ -72,9 +77,11 @@ def _entries(value: Any) -> tuple[list[Any], int]:
 
 def _of_pandas(value: Any) -> tuple[list[Any], int]:
     """Of the columns of a table, those of objects; of other values none."""
-    if type(value).__module__.partition(".")[0] != "pandas":
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(value, pandas.DataFrame | pandas.Series | pandas.Index):
         return [], 0
-    columns = [value.iloc[:, place] for place in range(value.shape[1])] if getattr(value, "ndim", 0) == 2 else [value]
+    is_table = isinstance(value, pandas.DataFrame)
+    columns = [value.iloc[:, place] for place in range(value.shape[1])] if is_table else [value]
     entries: list[Any] = []
     length = 0
     for column in columns:
@@ -103,7 +110,7 @@ def _weight(value: Any, known: set[int], depth: int) -> tuple[int, int]:
     if is_shared or id(value) in known:
         return 0, 0
     known.add(id(value))
-    count, weight = 1, sys.getsizeof(value) if not isinstance(value, np.ndarray) else 112
+    count, weight = (0, 0) if isinstance(value, _Item) else (1, _size(value))
     inner: Iterable[Any] = ()
     if depth < _DEEP and isinstance(value, dict):
         inner = itertools.chain.from_iterable(itertools.islice(value.items(), _SAMPLED))
@@ -115,6 +122,11 @@ def _weight(value: Any, known: set[int], depth: int) -> tuple[int, int]:
         more, bytes_more = _weight(entry, known, depth + 1)
         count, weight = count + more, weight + bytes_more
     return count, weight
+
+
+def _size(value: Any) -> int:
+    """Bytes of an object itself; of an array its header, since reading its data writes nothing there."""
+    return _HEADER if isinstance(value, np.ndarray) else sys.getsizeof(value)
 
 
 def _article(value: Any) -> str:

@@ -52,13 +52,14 @@ def _of(value: Any) -> Any:
     return [f"{array.dtype} {array.shape}", *map(float, whole), *some.tolist()]
 
 
-def difference(one: Print, other: Print) -> tuple[str, str] | None:
-    """(stage, key) of the first difference; None where there is none."""
+def differences(one: Print, other: Print) -> dict[str, str]:
+    """The keys that differ, each with the first stage at which it does."""
+    found: dict[str, str] = {}
     for (stage, first), (_, second) in zip(one, other, strict=False):
         for key in dict.fromkeys([*first, *second]):
             if key not in first or key not in second or not _like(first[key], second[key]):
-                return stage, key
-    return None if len(one) == len(other) else (one[-1][0], "the number of stages")
+                found.setdefault(key, stage)
+    return found
 
 
 def _like(one: Any, other: Any) -> bool:
@@ -136,7 +137,14 @@ def answer(descriptor: int) -> None:
         return
     told: Any = worker
     told._worker_info = worker.WorkerInfo(id=1, num_workers=2, seed=1, dataset=dataset)
-    _write(descriptor, {"prints": [print_of(dataset, Key(*key)) for key in keys]})
+    _write(descriptor, {"prints": [_read(dataset, Key(*key)) for key in keys]})
+
+
+def _read(dataset: Dataset, key: Key) -> Print:
+    try:
+        return print_of(dataset, key)
+    except Exception as error:
+        return [("loaded", {f"the error ({type(error).__name__}: {error})": ""})]
 
 
 def _write(descriptor: int, what: Mapping[str, Any]) -> None:

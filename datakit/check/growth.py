@@ -21,7 +21,7 @@ from datakit.phrasing import size
 from datakit.sampling import Key
 
 _SECONDS = 4.0
-_EARLY = 1.5  # seconds after which a process that has not grown is let go
+_EARLY = 1.0  # seconds after which a process that has not grown is let go
 _PATIENCE = 15.0
 _POINTS = 16  # readings of the memory in that time
 _LEAST = 2e6  # bytes of growth that are no chance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import io
 import pickle
 import types
@@ -131,6 +132,10 @@ def _sent(value: Any) -> Iterator[Held]:
         yield from (Held(f"[{place}]", entry) for place, entry in enumerate(value))
     elif isinstance(value, types.MethodType):
         yield Held(".__self__", value.__self__)
+    elif isinstance(value, functools.partial):
+        yield Held(".func", value.func)
+        yield from (Held(f".args[{place}]", entry) for place, entry in enumerate(value.args))
+        yield from (Held(f".keywords[{shown(key)}]", entry) for key, entry in value.keywords.items())
     elif not isinstance(value, types.FunctionType | type):
         yield from _of_reduced(value)
 
@@ -152,7 +157,8 @@ def _of_reduced(value: Any) -> Iterator[Held]:
             yield Held("", one)
     yield from (Held(f"[{place}]", entry) for place, entry in enumerate(entries or ()))
     yield from (Held(f"[{shown(key)}]", entry) for key, entry in items or ())
-    yield from (Held(f".args[{place}]", entry) for place, entry in enumerate(args))
+    others = ((place, entry) for place, entry in enumerate(args) if entry is not type(value))
+    yield from (Held(f".args[{place}]", entry) for place, entry in others)
 
 
 def _described(value: Any, error: Exception) -> str:

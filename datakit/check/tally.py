@@ -104,9 +104,12 @@ class Tally:
 
 def of_code(found: list[OfCode], read: int) -> Iterator[Finding]:
     """Findings about the code as such, from a few records."""
+    groups: dict[tuple[str, str, str], list[OfCode]] = {}
     for one in found:
-        finding = _of_code(one)
-        offenders = tuple(Offender(place) for place in one.places)
+        groups.setdefault((one.what, one.where, one.detail), []).append(one)
+    for group in groups.values():
+        finding = _of_code(group[0])
+        offenders = tuple(Offender(place) for one in group for place in one.places)
         yield replace(finding, offenders=offenders, count=len(offenders), of=read if offenders else 0)
 
 

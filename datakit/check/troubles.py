@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datakit.check.findings import Finding, Offender, Place, Severity
 from datakit.inspection.record_checks import merged, worded
 from datakit.inspection.trouble import Kind, Trouble
+from datakit.inspection.wording import CROP
 from datakit.phrasing import number
 
 KIND_OF: dict[Kind, str] = {
@@ -115,7 +116,8 @@ class Troubles:
 def _finding(group: _Group, text: str, hint: str, samples: int) -> Finding:
     offenders = tuple(sorted(group.offenders, key=lambda one: (one.place.part, one.place.index)))
     trouble = group.total
-    return Finding(slug(trouble), text, group.records, samples, offenders, hint, _LEVEL.get(trouble.kind))
+    level: Severity | None = "note" if hint == CROP else _LEVEL.get(trouble.kind)
+    return Finding(slug(trouble), text, group.records, samples, offenders, hint, level)
 
 
 def detail_of(trouble: Trouble) -> str:
