@@ -29,11 +29,11 @@ from datakit.errors import UnknownNameError
 from datakit.sampling import KeySampler
 
 _NEAR = {"near-duplicate", "near-leak"}
-_CODE = {
+CODE_KINDS = {
     *("impure", "generator", "ignores-key", "unpicklable", "memory", "handle", "chain", "batch", "split-folders"),
-    *("distorted", "tokens", "unknown-text"),
+    *("distorted", "tokens", "unknown-text", "padding"),
 }
-"""Kinds that come from running the code, not from the records as loaded."""
+"""Kinds of findings that come from running the code, and from nothing else."""
 
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
@@ -167,7 +167,7 @@ class _Run:
 
     def _code(self) -> None:
         """The code, on some records of each part."""
-        if not _CODE.intersection(self.options.kinds):
+        if not CODE_KINDS.intersection(self.options.kinds):
             return
         for part in self.parts:
             if not len(part.dataset):
@@ -181,7 +181,7 @@ class _Run:
 
     def _read(self) -> None:
         """All records, as loaded."""
-        if _CODE.issuperset(self.options.kinds):
+        if CODE_KINDS.issuperset(self.options.kinds):
             return
         for part in self.parts:
             self._read_part(part)

@@ -67,7 +67,7 @@ def outliers(part: Read) -> Iterator[Finding]:
         spread = 1.4826 * float(np.median(np.abs(logs - middle)))  # the standard deviation of a normal distribution
         off = np.abs(logs - middle)
         far = np.flatnonzero((off > _FAR * spread) & (off > np.log(_TIMES)))
-        if len(far) and len(far) <= 0.05 * len(values):
+        if 0 < len(far) <= max(_FEW, 0.05 * len(values)):  # more are no exception
             far = far[np.argsort(-off[far], kind="stable")]
             details = {int(indices[place]): f"{_size(values[place])} {unit}" for place in far}
             ends = dict.fromkeys((_size(values[far].min()), _size(values[far].max())))
