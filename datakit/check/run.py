@@ -21,7 +21,7 @@ from datakit.check.kinds import KINDS
 from datakit.check.near import near_copies
 from datakit.check.parts import parts_of
 from datakit.check.reading import read_into
-from datakit.check.troubles import Troubles
+from datakit.check.troubles import KIND_OF, Troubles
 from datakit.check.whole import classes_of, drifts, outliers
 from datakit.cores import usable_cores
 from datakit.dataset import Dataset
@@ -31,9 +31,11 @@ from datakit.sampling import KeySampler
 _NEAR = {"near-duplicate", "near-leak"}
 CODE_KINDS = {
     *("impure", "generator", "ignores-key", "unpicklable", "memory", "handle", "chain", "batch", "split-folders"),
-    *("distorted", "tokens", "unknown-text", "padding"),
+    *("unknown-text", "padding"),
 }
 """Kinds of findings that come from running the code, and from nothing else."""
+
+_CHAIN_KINDS = {*KIND_OF.values(), "point-outside", "drift", "missing-key"}  # seen as loaded, and after transforms
 
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
@@ -167,14 +169,13 @@ class _Run:
 
     def _code(self) -> None:
         """The code, on some records of each part."""
-        if not CODE_KINDS.intersection(self.options.kinds):
-            return
         for part in self.parts:
-            if not len(part.dataset):
+            shown = CODE_KINDS | (_CHAIN_KINDS if steps(part.dataset.transform) else set())
+            if not len(part.dataset) or not shown.intersection(self.options.kinds):
                 continue
             found = code_findings(
                 part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
-                progress=self._progress,
+                kinds=self.options.kinds, progress=self._progress,
             )  # fmt: skip
             for finding in found:
                 self.findings.append(finding)
