@@ -269,5 +269,5 @@ class Hanging(Clean):
 class Dying(Clean):
     def load(self, record):
         if record.number % 5 == 2:
-            os.kill(os.getpid(), 11)
+            os.kill(os.getpid(), 9)
         return super().load(record)
