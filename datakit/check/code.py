@@ -88,7 +88,7 @@ class _Check:
         self.dataset, self.loader, self.part, self.seed, self.progress = dataset, loader, part, seed, progress
         order = KeySampler(len(dataset), seed=seed, shuffle=True, rank=0, world_size=1).order(0)
         self.indices = [int(index) for index in order[:records]]
-        self.order = [Key(seed, 0, int(index)) for index in order[:100_000]]
+        self.order = order
         self.total = len(_STEPS) - 1 + len(self.indices)
         self.done = 0
         self.hangs = False
@@ -185,7 +185,7 @@ class _Check:
     def _memory(self) -> Iterator[Finding]:
         self._begin("memory while records are read")
         if not torch.cuda.is_initialized():
-            yield from growing(self.dataset, self.order)
+            yield from growing(self.dataset, self.order, self.seed)
 
     def _batch(self) -> Iterator[Finding]:
         self._begin("the first batch")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from datakit import Columns, Dataset
+from datakit.transforms import Compose
 
 N = 40
 
@@ -271,3 +272,23 @@ class Dying(Clean):
         if record.number % 5 == 2:
             os.kill(os.getpid(), 9)
         return super().load(record)
+
+
+class Everything(OpenFile):
+    """All that may be wrong, in company."""
+
+    classes = ("train", "val")
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.files = [f"folder/{number:08}.jpg" for number in range(150_000)]
+        self.seen = []
+        self.transform = Compose([
+            *(OwnGenerator(), reseeds_numpy, ignores_rng, some_grey, some_half, some_key, fails_for_some),
+            *(divides, divides, lambda sample: {**sample, "size": np.zeros(1 + sample["index"])}),
+        ])  # fmt: skip
+
+    def load(self, record):
+        sample = {**super().load(record), "image": picture(record.number, 100), "salt": secrets.randbits(40)}
+        self.seen.append(sample["image"])
+        return sample
