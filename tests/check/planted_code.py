@@ -81,7 +81,7 @@ class ByProcess(Clean):
     def load(self, record):
         info = torch.utils.data.get_worker_info()
         words = {f"word {number}" for number in range(20)}
-        others = {"process": os.getpid(), "worker": 0 if info is None else info.id, "word": next(iter(words))}
+        others = {"process": os.getpid(), "worker": 0 if info is None else info.id, "word": " ".join(words)}
         return {**super().load(record), **others}
 
 
