@@ -59,6 +59,7 @@ def test_steady_is_told_from_noise_and_from_what_ends():
         assert growth(5e7 + rng.normal(0, 2e6, 16)) is None
     assert growth(5e7 + 3e7 * (samples > 900)) is None  # one step
     assert growth(5e7 + 5000 * np.minimum(samples, 800)) is None
+    assert growth(5e7 + 5e7 * (1 - np.exp(-samples / 300))) is None  # a cache that fills
     assert growth(9e7 - 5000 * samples) is None
     assert growth(5e7 + 100 * samples) is None  # 0.1 MB for 1,000 samples
     assert steady_growth(np.zeros((0, 2))) is None
