@@ -62,9 +62,9 @@ def code_findings(
     Examples:
         >>> from datakit import Mapped
         >>> from datakit.check.code import code_findings
-        >>> for finding in code_findings(Mapped([{"value": 1.5}] * 4, lambda sample: sample)):
-        ...     print(finding.severity, finding.kind, finding.text.split(" (")[0])
-        warning unpicklable dataset.fn is a lambda
+        >>> finding = next(code_findings(Mapped([{"value": 1.5}] * 4, lambda sample: sample)))
+        >>> finding.severity, finding.kind, finding.text.split(" (")[0]
+        ('warning', 'unpicklable', 'dataset.fn is a lambda')
     """
     if isinstance(loader, Loader):
         seed = loader.seed
