@@ -55,7 +55,8 @@ def side_for(wrong: Wrong, size: tuple[int, int], side: int) -> int:
     """
     inner = np.array(size[::-1], np.float64)
     left, top, right, bottom = _beyond(wrong, inner)
-    return max(1, round(side * float(inner.max() / (inner + [left + right, top + bottom]).max())))
+    whole = inner + np.array([left + right, top + bottom])
+    return max(1, round(side * float(inner.max() / whole.max())))
 
 
 def _beyond(wrong: Wrong, size: np.ndarray) -> np.ndarray:
@@ -151,9 +152,7 @@ class _Pen:
         line, halo = self.line, _SMOOTH
         if min(right - left, bottom - top) < _TINY * _SMOOTH:
             self._ring(self._inside(np.array([left + right, top + bottom]) / 2, 3.0 * line), 3.0 * line)
-        self.pen.rectangle(
-            (left - halo, top - halo, right + halo, bottom + halo), outline=_HALO, width=line + 2 * halo
-        )
+        self.pen.rectangle((left - halo, top - halo, right + halo, bottom + halo), outline=_HALO, width=line + 2 * halo)
         self.pen.rectangle((left, top, right, bottom), outline=(*RED, 255), width=line)
         self._label((left, top, right, bottom), name, box if self._is_far(box.reshape(2, 2)) else None)
 
@@ -188,7 +187,9 @@ class _Pen:
         wide, high = self.letters.getlength(text) + 5 * _SMOOTH, self.letters.size * 1.25
         x, y = box[0], box[1] - high if box[1] >= high else box[3]
         x, y = min(max(x, 0), self.layer.width - wide), min(max(y, 0), self.layer.height - high)
-        if any(x < right and left < x + wide and y < bottom and top < y + high for left, top, right, bottom in self.taken):
+        if any(
+            x < right and left < x + wide and y < bottom and top < y + high for left, top, right, bottom in self.taken
+        ):
             return
         self.taken.append((x, y, x + wide, y + high))
         self.pen.rounded_rectangle((x, y, x + wide, y + high), 2 * _SMOOTH, fill=(*RED, 235))

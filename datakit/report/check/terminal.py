@@ -157,5 +157,3 @@ def _folded(text: str, width: int, after: int) -> list[str]:
         line += word if is_empty else f" {word}"
         is_empty = False
     return [*found, line.rstrip()]
-
-
