@@ -145,7 +145,7 @@ def test_it_scrolls_one_way_only(visit, name):
         page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_on_a_phone_pairs_stand_beside_each_other(visit):
+def test_on_a_phone_pairs_and_single_pictures_stand_beside_each_other(visit):
     with visit(**PHONE) as page:
         assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
         assert page.evaluate(OVERLAP) == 0
@@ -154,6 +154,8 @@ def test_on_a_phone_pairs_stand_beside_each_other(visit):
         )
         assert abs(one["y"] - other["y"]) < 60
         assert other["x"] > one["x"] + 100
+        left, right = (page.locator("#finding-3 .exhibit").nth(at).bounding_box() for at in (0, 1))
+        assert (left["y"], left["x"] < 60) == (right["y"], right["x"] > 180)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -303,7 +303,7 @@ def test_a_long_sound_and_a_long_text_do_not_fill_the_page():
         {f"key{place}": place for place in range(5000)},
     ]
     html = render(report(*(found("drift", 0, 1, 2, 3) for _ in range(10))), {"": Mapped(samples)})
-    assert len(html) < 5e6
+    assert len(html) < 1.4e6
     assert len(Page(html).all("audio")) == 10
 
 
