@@ -76,6 +76,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         download: fetch what is missing.
 
     Attributes:
+        mixed_splits: those of `splits` that hold records of the others, such as `all`.
         columns: the records, as `index` gave them.
         classes: names of the labels, where there are labels.
         collate_fn: what a `Loader` makes batches by, unless it is given another; None for `collate.stack`.
@@ -104,6 +105,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     remotes: ClassVar[tuple[Remote, ...]] = ()
     splits: ClassVar[tuple[str, ...]] = ()
+    mixed_splits: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
     collate_fn: Callable[[Sequence[Any]], Any] | None = None
     columns: Columns
@@ -212,6 +214,12 @@ class Dataset(torch.utils.data.Dataset[Any]):
         """The file behind a record, for messages, without reading it."""
         names = [name for name in ("file", "path") if name in self.columns.names]
         return str(self.columns.column(names[0])[index]) if names else None
+
+    def files_of(self, index: int) -> tuple[Path, ...]:
+        """The files that a record is made of, as far as they are known without loading it; absolute paths or none."""
+        name = self.path_of(index)
+        found = [path for path in (self.root / name, Path(name)) if path.is_file()] if name else []
+        return tuple(path.absolute() for path in found[:1])
 
     def record(self, index: int) -> dict[str, Any]:
         """Row `index` of the index, from 0, as a dict; nothing is decoded."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ class Derived(Dataset):
     def path_of(self, index: int) -> str | None:
         """None: what a foreign record is made of is not known."""
         return None
+
+    def files_of(self, index: int) -> tuple[Path, ...]:
+        """None that are known."""
+        return ()
 
     def record(self, index: int) -> dict[str, Any]:
         """The index alone: what a foreign record holds is not known without reading it."""

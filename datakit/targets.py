@@ -98,18 +98,32 @@ def open_target(
     """
     places = {"root": root, "split": split, "synthetic": synthetic}
     given = {key: value for key, value in places.items() if value is not None}
-    made = _from_name(name, given)
+    return target_of(name, made_from(name, given), transform)
+
+
+def target_of(name: str, made: Any, transform: Transform | None = None) -> Target:
+    """The target of a dataset or a loader that is there already.
+
+    Args:
+        name: as it was typed.
+        made: as `made_from` gives it.
+        transform: takes the place of the dataset's own.
+
+    Raises:
+        TargetError: it is neither, or a loader with a transform for it.
+    """
     if isinstance(made, DataLoader):
         if transform is not None:
             raise TargetError(f"{name} is a loader and brings its own transforms; give its dataset to try others")
         return Target(name, _records(made), made, _left_out(getattr(made, "records", None)))
-    dataset = _as_dataset(name, made)
+    dataset = as_dataset(name, made)
     if transform is not None:
         dataset = dataset.with_transform(transform)
     return Target(name, _with_index(dataset), note=_left_out(dataset))
 
 
-def _from_name(name: str, given: dict[str, Any]) -> Any:
+def made_from(name: str, given: dict[str, Any]) -> Any:
+    """What a name means, a dataset, a loader or whatever an object of the user's gives; see `open_target`."""
     if name in catalog.names():
         return _from_class(name, catalog.find(name), given)
     if name and Path(name).is_dir():
@@ -265,7 +279,12 @@ def _needs_arguments(made: Any) -> str:
     return ""
 
 
-def _as_dataset(name: str, made: Any) -> Dataset:
+def as_dataset(name: str, made: Any) -> Dataset:
+    """A dataset of datakit's from whatever a function of the user's gave.
+
+    Raises:
+        TargetError: it is none.
+    """
     if isinstance(made, Dataset):
         return made
     if type(made).__module__.startswith("datasets.") and not isinstance(made, Mapping):
@@ -288,7 +307,7 @@ def _records(loader: DataLoader[Any]) -> Dataset | None:
     if isinstance(loader.dataset, IterableDataset):
         return None
     try:
-        return _as_dataset("the loader", loader.dataset)
+        return as_dataset("the loader", loader.dataset)
     except TargetError:
         return None
 

@@ -70,6 +70,7 @@ class CommonVoice(SoundDataset):
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test", "validated", "invalidated", "other")
+    mixed_splits: ClassVar[tuple[str, ...]] = ("validated",)
     remotes: ClassVar[tuple[Remote, ...]] = (
         Remote("common-voice.tar.gz", unpack=True, produces=(_CLIPS,), manual=_BY_HAND),
     )

@@ -164,8 +164,8 @@ KINDS: dict[str, About] = {
     "outlier": About(
         "note",
         "sizes, durations or lengths far from the rest",
-        "one long sequence pads its whole batch, and may not fit into memory; a very short one may be cut off",
-        "look at them; cut, split or leave them out, or use Loader(lengths=...)",
+        "a very long or large record takes the memory and time of its batch; a very short or small one may hold nothing",
+        "look at them; cut, rescale or leave them out; Loader(lengths=...) puts like lengths together",
     ),
     "drift": About(
         "warning",
@@ -184,6 +184,24 @@ KINDS: dict[str, About] = {
         "normalised twice, or not as planned",
         "the model sees nearly constant inputs, or ones far from those that its weights were made for",
         "divide by 255 once, normalise once, with mean and std in the units of the values",
+    ),
+    "distorted": About(
+        "warning",
+        "sound that a transform distorts",
+        "what is cut off is lost, and a mask that is louder than the sound is what a model hears first",
+        "lower the gain; mask with the mean of the sample",
+    ),
+    "padding": About(
+        "warning",
+        "padding that looks like data",
+        "a model that does not go by the lengths takes it for part of the sample, and a loss counts it",
+        "pad with silence, or with a number that no token has",
+    ),
+    "tokens": About(
+        "error",
+        "tokens that no model takes as they are",
+        "an embedding or a loss fails at them, on a GPU with an assertion that ends the process",
+        "tokens are int64 (T,), numbers of the vocabulary they were encoded with",
     ),
     "unreadable-text": About(
         "warning",

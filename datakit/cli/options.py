@@ -43,8 +43,7 @@ def _with(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
-place_options = _with(
-    click.argument("target"),
+data_options = _with(
     click.option("--root", metavar="DIR", help="Where the data of a catalog name lie."),
     click.option("--synthetic", is_flag=True, help="Use a small drawn copy of the dataset instead."),
     click.option(
@@ -52,8 +51,7 @@ place_options = _with(
     ),
     click.option("--split", metavar="NAME", help="Split of a catalog name."),
 )
-target_options = _with(
-    place_options,
+transform_options = _with(
     click.option(
         "-t",
         "typed",
@@ -64,6 +62,8 @@ target_options = _with(
     click.option("--transform", metavar="MODULE:OBJECT", help="A transform or chain of your own, in place of -t."),
     click.option("--seed", type=int, metavar="N", help="Of the order and the random transforms.  [default: 0]"),
 )
+place_options = _with(click.argument("target"), data_options)
+target_options = _with(place_options, transform_options)
 
 
 def _split(name: str, options: dict[str, Any]) -> str:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
-from datakit.inspection.image_checks import constant_image, image_trouble
-from datakit.inspection.place_checks import broken_objects, empty_boxes, places
+from datakit.inspection.labels import is_split
+from datakit.inspection.record_checks import merged, troubles, where, worded
 from datakit.inspection.seen import Finding, Inspected
-from datakit.inspection.sound_checks import clipped, loud_mask, loud_padding, several_rates, silent
+from datakit.inspection.sound_checks import loud_padding, several_rates
 from datakit.inspection.survey import Survey
 from datakit.inspection.text import coders_after
-from datakit.inspection.text_checks import batch_stages, much_unknown, padded_with_a_token, text_trouble
-from datakit.inspection.trouble import LOADED, Trouble
-from datakit.inspection.value_checks import grey_masks, loud_waveform, not_finite, unknown_labels
-from datakit.inspection.wording import CROP, WORDS
-from datakit.phrasing import number, shorten
+from datakit.inspection.text_checks import batch_stages, much_unknown, padded_with_a_token
+from datakit.inspection.trouble import Trouble
+from datakit.inspection.wording import WORDS
 from datakit.transforms import Normalize
 
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
 _FIRST = 5  # indices of a finding
-_NAME = 60  # characters of a stage
 
 
 def find(
@@ -49,12 +46,12 @@ def find(
     known = steps or {}
     groups: dict[tuple[str, str, str], list[tuple[int, Trouble]]] = {}
     for record in _each_once(samples):
-        for trouble in _troubles(record, classes, normalize or {}, known):
+        for trouble in troubles(record, classes=classes, normalize=normalize, steps=known):
             groups.setdefault((trouble.kind, trouble.key, trouble.stage), []).append((record.key.index, trouble))
     count = len(_each_once(samples))
-    worded = (_worded(group, count) for group in groups.values())
-    found = [*_split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
-    found.extend(one for one in worded if one)
+    said = (_worded(group, count) for group in groups.values())
+    found = [*split_folders(classes), *_chance(unrepeatable or {}), *_failing(draws), *_unread(survey, samples)]
+    found.extend(one for one in said if one)
     found.extend([*several_rates(_each_once(samples)), *loud_padding(batch), *much_unknown(survey)])
     found.extend(padded_with_a_token(batch, coders_after(batch_stages(samples), known)))
     if not any(kind == "label" for kind, *_ in groups):
@@ -66,52 +63,16 @@ def _each_once(samples: Sequence[Inspected]) -> list[Inspected]:
     return list({record.key: record for record in samples}.values())
 
 
-def _troubles(
-    record: Inspected, classes: Sequence[str], normalize: Mapping[str, Normalize], steps: Mapping[str, Any]
-) -> Iterator[Trouble]:
-    yield from not_finite(record)
-    yield from image_trouble(record, normalize)
-    yield from constant_image(record)
-    yield from silent(record)
-    yield from loud_waveform(record)
-    yield from clipped(record)
-    yield from loud_mask(record)
-    yield from unknown_labels(record, len(classes))
-    yield from grey_masks(record)
-    yield from places(record)
-    yield from empty_boxes(record)
-    yield from broken_objects(record)
-    yield from text_trouble(record, steps)
-
-
 def _worded(group: Sequence[tuple[int, Trouble]], samples: int) -> Finding | None:
     """One finding for what several records have in common."""
-    indices, troubles = zip(*group, strict=True)
-    first: Trouble = troubles[0]
-    words, in_data = WORDS[first.kind], first.stage == LOADED
-    if len(troubles) < samples and (words.always or (first.kind == "twice" and in_data)):
-        return None
-    text = words.text.format(
-        key=first.key,
-        where=_where(first.stage),
-        who=f"{len(troubles)} of {samples} samples",
-        low=number(min(trouble.low for trouble in troubles)),
-        high=number(max(trouble.high for trouble in troubles)),
-        count=number(sum(trouble.count for trouble in troubles)),
-        of=number(sum(trouble.of for trouble in troubles)),
-        detail=first.detail,
-    )
-    is_cut = first.kind == "outside" and not in_data and "crop" in first.stage.lower()
-    hint = CROP if is_cut else (words.in_data or words.hint) if in_data else words.hint
-    return Finding(text, hint.format(key=first.key), indices[:_FIRST])
+    indices, of_each = zip(*group, strict=True)
+    said = worded(reduce(merged, of_each), len(of_each), samples)
+    return None if said is None else Finding(*said, indices[:_FIRST])
 
 
-def _where(stage: str) -> str:
-    return "as loaded" if stage == LOADED else f"after {shorten(stage, _NAME)}"
-
-
-def _split_folders(classes: Sequence[str]) -> Iterator[Finding]:
-    if len(classes) > 1 and {name.lower() for name in classes} <= _SPLITS:
+def split_folders(classes: Sequence[str]) -> Iterator[Finding]:
+    """Classes that are named as splits are."""
+    if len(classes) > 1 and all(map(is_split, classes)):
         yield Finding(
             f"the classes are {', '.join(classes)}: these look like the splits of a dataset",
             f"give the folder of a split, such as that of {classes[0]!r}, in which each class has a folder",
@@ -122,7 +83,7 @@ def _chance(unrepeatable: Mapping[int, str]) -> Iterator[Finding]:
     for stage in dict.fromkeys(unrepeatable.values()):
         indices = tuple(index for index, other in unrepeatable.items() if other == stage)
         yield Finding(
-            f"two runs under the same key give different samples {_where(stage)}, in {len(indices)} of those looked "
+            f"two runs under the same key give different samples {where(stage)}, in {len(indices)} of those looked "
             "at: it draws from a generator of its own, and a Loader stops there before the first batch",
             "give it a parameter rng (the sample's NumPy generator), or let it draw from the global generators",
             indices[:_FIRST],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from datakit.inspection.moments import planes_of
+from datakit.inspection.moments import is_flat, planes_of
 from datakit.inspection.picture import image_in
 from datakit.inspection.seen import Inspected
 from datakit.inspection.trouble import Trouble, finite
@@ -87,9 +87,7 @@ def constant_image(record: Inspected) -> Iterator[Trouble]:
         image = image_in(stage.sample)
         if image is None:
             continue
-        planes = planes_of(image)
-        pixels = planes.reshape(len(planes), -1)
-        is_constant = pixels.shape[1] > 1 and bool((pixels == pixels[:, :1]).all())
+        is_constant = is_flat(planes_of(image))
         if is_constant and place == 0:
             return
         since = (since or stage.name) if is_constant else None

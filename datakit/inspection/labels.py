@@ -13,6 +13,17 @@ from datakit.derived import AsTuple, Concat, Mapped, Subset
 from datakit.inspection.survey import ClassCounts
 
 _BACKGROUND = {"background", "__background__"}
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
+
+
+def is_split(name: str) -> bool:
+    """Whether a folder of this name is a split of a dataset, and no class.
+
+    Examples:
+        >>> is_split("train"), is_split("ants")
+        (True, False)
+    """
+    return name.lower() in _SPLITS
 
 
 def labels_of(sample: Any) -> tuple[str, np.ndarray] | None:

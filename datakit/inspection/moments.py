@@ -10,6 +10,7 @@ import torch
 
 _PIECE = 1 << 18  # pixels at once: a photograph of many megapixels is not held in float64 as a whole
 _CHANNELS = (1, 3, 4)
+_STRIDE = 16  # pixels
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,11 @@ def planes_of(image: Any) -> np.ndarray:
     image = image.detach().cpu()
     array = (image.float() if image.dtype == torch.bfloat16 else image).numpy()
     return np.asarray(array if array.shape[0] in _CHANNELS else array.transpose(2, 0, 1))
+
+
+def is_flat(planes: np.ndarray) -> bool:
+    """Whether every channel (C, H, W) of an image of two pixels and more has one value only."""
+    if planes[0].size < 2:
+        return False
+    few = planes[:, ::_STRIDE, ::_STRIDE]  # tells nearly always, and a whole photograph is not compared
+    return bool((few == planes[:, :1, :1]).all()) and bool((planes == planes[:, :1, :1]).all())

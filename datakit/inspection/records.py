@@ -18,7 +18,8 @@ def inspected(dataset: Dataset, key: Key) -> Inspected:
         for name, sample in dataset.trace(key):
             stages.append(Stage(name, sample))
     except Exception as error:
-        return Inspected(key, dataset.path_of(key.index), tuple(stages), describe(error))
+        failed = error.stage if isinstance(error, SampleError) else None
+        return Inspected(key, dataset.path_of(key.index), tuple(stages), describe(error), failed or "")
     sample = stages[-1].sample
     path = sample.get("path") if isinstance(sample, dict) else dataset.path_of(key.index)
     return Inspected(key, path, tuple(stages))

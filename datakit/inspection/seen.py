@@ -26,12 +26,14 @@ class Inspected:
         path: the file behind it, where there is one.
         stages: as loaded and after every transform, as far as it came.
         error: why it came no further.
+        failed: at which stage that was; empty where that is not known.
     """
 
     key: Key
     path: str | None
     stages: tuple[Stage, ...]
     error: str | None = None
+    failed: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from datakit.coding import Coder
 from datakit.inspection.seen import Finding, Inspected
-from datakit.inspection.survey import Survey, TokenCounts
+from datakit.inspection.survey import Survey, Texts, TokenCounts
 from datakit.inspection.text import (
     TOKEN_KEYS,
     Coders,
@@ -105,13 +105,18 @@ def _no_shift(record: Inspected) -> Iterator[Trouble]:
 
 def much_unknown(survey: Survey | None) -> Iterator[Finding]:
     """Texts of which a vocabulary knows too little."""
-    texts = None if survey is None else survey.texts
+    if survey is not None:
+        yield from unknown_tokens(survey.texts, survey.read)
+
+
+def unknown_tokens(texts: Texts | None, records: int) -> Iterator[Finding]:
+    """Those of `much_unknown`, of the texts of so many records."""
     for counts in () if texts is None else texts.tokens:
         made = counts.total - counts.special
         if made >= _LEAST and counts.unknown_share > _UNKNOWN[counts.unit]:
             yield Finding(
                 f"{counts.unknown_share:.0%} of {counts.key} are unknown to the vocabulary: {counts.unknown:,} of "
-                f"{made:,} in {survey.read if survey else 0:,} records{_named(counts)}",
+                f"{made:,} in {records:,} records{_named(counts)}",
                 "make the vocabulary of the same texts, with the same normalisation, and of characters where words are "
                 "too many",
             )

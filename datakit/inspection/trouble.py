@@ -19,7 +19,8 @@ LOADED = "loaded"
 Kind: TypeAlias = Literal[
     "not finite", "bytes", "range", "twice", "far", "statistics", "constant", "silent", "loud", "loud mask", "clipped",
     "label", "masks", "outside", "empty", "lengths", "unlabelled", "no text", "no tokens", "token type", "no number",
-    "pad inside", "no shift",
+    "pad inside", "no shift", "flat", "no values", "same points", "one point", "same boxes", "other box", "no pixels",
+    "not text",
 ]  # fmt: skip
 
 

@@ -129,6 +129,38 @@ WORDS: dict[Kind, Words] = {
         "a language model learns to copy: NextTokens() shifts the target by one. All is well for an autoencoder",
         always=True,
     ),
+    "flat": Words(
+        "{key} has the same value in every pixel {where}, in {who}",
+        "look at the files; leave such records out",
+    ),
+    "no values": Words(
+        "{key} has no values {where}, in {who}: its shape is {detail}",
+        "leave such records out",
+    ),
+    "same points": Words(
+        "{count} of the {of} {key} in {who} lie on another one {where}",
+        "all is well where points may meet, such as those of closed lips; else look at the annotation",
+    ),
+    "one point": Words(
+        "all {key} lie on one point {where}, in {who}",
+        "a placeholder for points that nobody marked? Leave such records out",
+    ),
+    "same boxes": Words(
+        "{count} of the {of} {key} in {who} are those of another object of the same label {where}",
+        "drop the copies from every per-object key together",
+    ),
+    "other box": Words(
+        "{count} of the {of} {key} in {who} end up to {high} pixels away from their boxes {where}",
+        "make the boxes of the masks; a box ends at the last pixel plus 1",
+    ),
+    "no pixels": Words(
+        "{count} of the {of} {key} in {who} have no pixel {where}",
+        "drop such objects from every per-object key together",
+    ),
+    "not text": Words(
+        "{key} is mostly control characters or replacement signs {where}, in {who}: {count} of {of} characters",
+        "open the file with the encoding that it has, or leave such records out",
+    ),
 }
 """What is said about each kind."""
 

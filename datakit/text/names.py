@@ -72,6 +72,7 @@ class Names(TextDataset):
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    mixed_splits: ClassVar[tuple[str, ...]] = ("all",)
     remotes: ClassVar[tuple[Remote, ...]] = (DATA,)
 
     def __init__(

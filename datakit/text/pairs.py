@@ -77,6 +77,7 @@ class TranslationPairs(TextDataset):
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    mixed_splits: ClassVar[tuple[str, ...]] = ("all",)
     remotes: ClassVar[tuple[Remote, ...]] = (DATA,)
 
     def __init__(

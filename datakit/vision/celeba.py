@@ -73,6 +73,7 @@ class CelebA(Dataset):
     """
 
     splits = ("all", "train", "valid", "test")
+    mixed_splits = ("all",)
     attributes: tuple[str, ...] = ()
     remotes: ClassVar[tuple[Remote, ...]] = (Remote("celeba.zip", unpack=True, produces=(_IMAGES,), manual=_BY_HAND),)
 

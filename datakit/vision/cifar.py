@@ -80,6 +80,10 @@ class CIFAR10(Dataset):
         row = self._batches[record.batch].array[record.row]
         return {"image": row.take(_ORDER), "label": record.label}
 
+    def files_of(self, index: int) -> tuple[Path, ...]:
+        """The batch that the image is in."""
+        return (self._batches[int(self.columns.column("batch")[index])].path.absolute(),)
+
     @staticmethod
     def synthesize(root: Path, n: int, rng: np.random.Generator) -> None:
         """Draw `n` simple things on their usual grounds for each split, the first dealt out to five batches."""

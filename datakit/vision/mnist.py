@@ -68,6 +68,10 @@ class _IdxImages(Dataset):
         """A copy of the image, and its label."""
         return {"image": self._images.array[record.row].copy(), "label": record.label}
 
+    def files_of(self, index: int) -> tuple[Path, ...]:
+        """The file of all images."""
+        return (self._images.path.absolute(),)
+
     def _file(self, kind: str) -> Path:
         """The plain file, or else the compressed one."""
         plain = self.root / self._folder / f"{_PREFIXES[str(self.split)]}-{kind}-ubyte"

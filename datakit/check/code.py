@@ -1,0 +1,273 @@
+"""What is wrong with the code around the data: the dataset as an object, its transforms, and what a loader does."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from datakit.check.children import ProbeError, attended
+from datakit.check.containers import many_objects
+from datakit.check.elsewhere import differences, prints_elsewhere
+from datakit.check.findings import Finding, Offender, Place
+from datakit.check.generators import generators
+from datakit.check.growth import growing
+from datakit.check.handles import shared_handles
+from datakit.check.objects import Held, held, is_of_user
+from datakit.check.pickling import unpicklable
+from datakit.check.tally import Tally, of_code
+from datakit.check.through import Begun, OfCode, Printed, Through, look_through
+from datakit.dataset import Dataset
+from datakit.derived import Mapped
+from datakit.inspection.batch_checks import batch_findings
+from datakit.inspection.findings import split_folders
+from datakit.inspection.record_checks import where
+from datakit.loader import Loader
+from datakit.sampling import Key, KeySampler
+
+_SECONDS = 8.0  # for the records that go through the chain
+_PATIENCE = 20.0  # for one record, or for the first batch
+_ELSEWHERE = 30.0  # for a process that is started anew
+_FILES = 9  # records that are read to see which files they share
+_STEPS = ("objects", "chain", "files", "memory", "batch", "another process")
+
+
+def code_findings(
+    dataset: Dataset,
+    loader: DataLoader[Any] | None = None,
+    *,
+    part: str = "",
+    seed: int = 0,
+    records: int = 64,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Iterator[Finding]:
+    """What is wrong with a dataset, its transforms and its loader, one finding after another as they become known.
+
+    All that runs code of the dataset's does so in processes of its own, which are killed when they hang and when this
+    iterator is closed. At Ctrl-C it still yields what is known of the records that went through the chain.
+
+    What cannot be found: what comes with time (another sample tomorrow, memory that grows once an hour), what a
+    transform does for other records than the ones looked at, a generator that is made and seeded in a library that a
+    transform calls, and one that puts the global generators back to where they were.
+
+    Args:
+        dataset: with its transforms. A stream is looked at by its first records: `stream.take(256)`.
+        loader: the user's own loader over it, where there is one.
+        part: what the dataset is called in places: a split.
+        seed: which records are looked at, and of the keys.
+        records: how many are looked at, spread over the dataset.
+        progress: called with what is done next, how many such steps are done, and how many there are.
+
+    Examples:
+        >>> from datakit import Mapped
+        >>> from datakit.check.code import code_findings
+        >>> for finding in code_findings(Mapped([{"value": 1.5}] * 4, lambda sample: sample)):
+        ...     print(finding.severity, finding.kind, finding.text.split(" (")[0])
+        warning unpicklable dataset.fn is a lambda
+    """
+    if isinstance(loader, Loader):
+        seed = loader.seed
+    check = _Check(dataset, loader, part, seed, records, progress)
+    yield from check.findings()
+
+
+class _Check:
+    """The parts of the check, and what they tell each other."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        loader: DataLoader[Any] | None,
+        part: str,
+        seed: int,
+        records: int,
+        progress: Callable[[str, int, int], None],
+    ) -> None:
+        self.dataset, self.loader, self.part, self.seed, self.progress = dataset, loader, part, seed, progress
+        order = KeySampler(len(dataset), seed=seed, shuffle=True, rank=0, world_size=1).order(0)
+        self.indices = [int(index) for index in order[:records]]
+        self.order = [Key(seed, 0, int(index)) for index in order[:100_000]]
+        self.total = len(_STEPS) - 1 + len(self.indices)
+        self.done = 0
+        self.hangs = False
+        self.prints: list[Printed] = []
+        self.unsendable = False
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._objects()
+        if self.indices:
+            yield from self._chain()
+        if self.indices and not self.hangs:
+            yield from self._files()
+            yield from self._memory()
+            yield from self._batch()
+            yield from self._elsewhere()
+
+    def _begin(self, what: str) -> None:
+        self.progress(what, self.done, self.total)
+        self.done += 1
+
+    def _roots(self) -> list[Held]:
+        roots = [Held("dataset", self.dataset)]
+        if self.loader is None:
+            return roots
+        collate_fn: Any = self.loader.collate_fn
+        init_fn: Any = self.loader.worker_init_fn
+        if isinstance(self.loader, Loader):
+            collate_fn, init_fn = getattr(collate_fn, "collate_fn", None), getattr(init_fn, "init_fn", None)
+        given = [Held("collate_fn", collate_fn), Held("worker_init_fn", init_fn)]
+        return roots + [one for one in given if one.value is not None]
+
+    def _samplers(self) -> list[Held]:
+        """Those of the user's, which stay in this process."""
+        named = [Held(name, getattr(self.loader, name, None)) for name in ("sampler", "batch_sampler")]
+        return [one for one in named if one.value is not None and is_of_user(type(one.value))]
+
+    def _objects(self) -> Iterator[Finding]:
+        self._begin("the objects of the dataset")
+        yield from split_as_classes(self.dataset)
+        found = [one for root in self._roots() + self._samplers() for one in held(root.value, root.path)]
+        yield from generators(found)
+        yield from many_objects(found)
+        method = start_method(self.loader)
+        shared = [] if method != "fork" else [one.path for one in _open(found)]
+        for finding in unpicklable(self._roots(), start_method=method):
+            is_handle = any(finding.text.startswith(path) for path in shared)
+            self.unsendable = self.unsendable or finding.kind == "unpicklable"
+            if not is_handle:  # which is said by itself, and is the worse of the two
+                yield finding
+
+    def _chain(self) -> Iterator[Finding]:
+        tally, last = Tally(), -1
+        code: list[OfCode] = []
+        trouble = ""
+        try:
+            for one in self._looked_through():
+                if isinstance(one, Begun):
+                    last = one.record
+                    self._begin(f"record {last}")
+                elif isinstance(one, Through):
+                    tally.add(one)
+                elif isinstance(one, OfCode):
+                    code.append(one)
+                else:
+                    self.prints.append(one)
+        except ProbeError as error:
+            self.hangs, trouble = True, str(error)
+        except KeyboardInterrupt:
+            yield from tally.findings()
+            raise
+        self.done = 1 + len(self.indices)
+        if trouble:
+            yield self._stuck(last, trouble)
+        yield from tally.findings()
+        yield from of_code(code, tally.read)
+
+    def _looked_through(self) -> Iterator[Begun | Through | OfCode | Printed]:
+        def work() -> Iterator[Begun | Through | OfCode | Printed]:
+            return look_through(self.dataset, self.indices, part=self.part, seed=self.seed, seconds=_SECONDS)
+
+        return work() if torch.cuda.is_initialized() else attended(work, _PATIENCE)  # CUDA does not survive a fork
+
+    def _stuck(self, index: int, trouble: str) -> Finding:
+        place = Place(self.part, index, self.dataset.path_of(index))
+        text = f"reading record {index} did not come to its end: {trouble}. The rest was not looked at"
+        return Finding("chain", text, 1, len(self.indices), (Offender(place, trouble),))
+
+    def _files(self) -> Iterator[Finding]:
+        self._begin("files that workers share")
+        if start_method(self.loader) == "fork" and not torch.cuda.is_initialized():
+            keys = [Key(self.seed, 0, index) for index in self.indices[:_FILES]]
+            yield from shared_handles(self.dataset, keys, self._roots)
+
+    def _memory(self) -> Iterator[Finding]:
+        self._begin("memory while records are read")
+        if not torch.cuda.is_initialized():
+            yield from growing(self.dataset, self.order)
+
+    def _batch(self) -> Iterator[Finding]:
+        self._begin("the first batch")
+        loader, is_own = self.loader, self.loader is not None
+        if loader is None:
+            loader = Loader(self.dataset, 16, seed=self.seed, shuffle=True, rank=0, world_size=1)
+        given, keys = loader, [Key(self.seed, 0, index) for index in self.indices[:16]]
+
+        def work() -> Iterator[Finding]:
+            for what, found in batch_findings(given, self.dataset, keys, is_own=is_own):
+                offenders = tuple(Offender(Place(self.part, i, self.dataset.path_of(i))) for i in found.indices)
+                yield Finding(
+                    what, found.text, len(offenders), 0, offenders, found.hint, "warning" if what == "padding" else None
+                )
+
+        try:
+            yield from work() if torch.cuda.is_initialized() else attended(work, _PATIENCE)
+        except ProbeError as error:
+            yield Finding("batch", f"the loader made no batch: {error}")
+
+    def _elsewhere(self) -> Iterator[Finding]:
+        self._begin("samples in another process")
+        if not self.prints or self.unsendable or not self._runs_foreign_code():
+            return
+        try:
+            prints, error = prints_elsewhere(self.dataset, [one.key for one in self.prints], _ELSEWHERE)
+        except TimeoutError:
+            return
+        if error:
+            yield Finding("unpicklable", f"dataset can be pickled, but not be made of that again: {error}")
+        yield from self._compared(prints)
+
+    def _runs_foreign_code(self) -> bool:
+        """Datakit's own datasets and transforms are known to be the same everywhere."""
+        objects = (one.value for one in held(self.dataset, "dataset"))
+        return any(isinstance(one, Mapped) or (callable(one) and is_of_user(_kind(one))) for one in objects)
+
+    def _compared(self, prints: Sequence[Any]) -> Iterator[Finding]:
+        differing: dict[tuple[str, str], list[Offender]] = {}
+        for own, other in zip(self.prints, prints, strict=False):
+            place = Place(self.part, own.key.index, self.dataset.path_of(own.key.index))
+            for key, stage in differences(own.print, other).items():
+                differing.setdefault((key, stage), []).append(Offender(place))
+        for (key, stage), offenders in differing.items():
+            yield Finding(
+                "impure",
+                f"{key} is another in another process {where(stage)}, in {len(offenders)} of {len(prints)} samples: it "
+                "depends on the process, its worker number, or the order of a set",
+                len(offenders),
+                len(prints),
+                tuple(offenders),
+                "sort what comes from a set, and use neither hash() nor the process id",
+            )
+
+
+def _open(found: Sequence[Held]) -> list[Any]:
+    from datakit.check.handles import open_handles
+
+    return list(open_handles(found))
+
+
+def _kind(value: Any) -> Any:
+    return value if hasattr(value, "__qualname__") else type(value)
+
+
+def split_as_classes(dataset: Dataset) -> Iterator[Finding]:
+    """Classes that are the names of splits."""
+    for found in split_folders(dataset.classes):
+        yield Finding("split-folders", found.text, advice=found.hint)
+
+
+def start_method(loader: DataLoader[Any] | None) -> str:
+    """How a loader starts its workers: as it says, else as Python does here.
+
+    Examples:
+        >>> from datakit import Loader
+        >>> from datakit.check.code import start_method
+        >>> start_method(Loader([1, 2], num_workers=1, multiprocessing_context="spawn"))
+        'spawn'
+    """
+    context = getattr(loader, "multiprocessing_context", None)
+    if context is not None:
+        return str(context.get_start_method())
+    return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]

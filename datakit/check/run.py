@@ -1,0 +1,308 @@
+"""`check`: what is wrong with datasets, their transforms and their loader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from datakit.chain import name_of, steps
+from datakit.check.cached import Keys, recall, remember
+from datakit.check.code import code_findings
+from datakit.check.copies import copies
+from datakit.check.corpus import All, Read
+from datakit.check.facts import READ, UNREAD, Table
+from datakit.check.findings import SEVERITIES, Finding, Part, Report
+from datakit.check.kinds import KINDS
+from datakit.check.near import near_copies
+from datakit.check.parts import parts_of
+from datakit.check.reading import read_into
+from datakit.check.troubles import Troubles
+from datakit.check.whole import classes_of, drifts, outliers
+from datakit.cores import usable_cores
+from datakit.dataset import Dataset
+from datakit.errors import UnknownNameError
+from datakit.sampling import KeySampler
+
+_NEAR = {"near-duplicate", "near-leak"}
+_CODE = {
+    *("impure", "generator", "ignores-key", "unpicklable", "memory", "handle", "chain", "batch", "split-folders"),
+    *("distorted", "tokens", "unknown-text"),
+}
+"""Kinds that come from running the code, not from the records as loaded."""
+
+_WORTH_WORKERS = 256  # records from which on processes are started by themselves
+_SAVED_EVERY = 120.0  # seconds
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Options:
+    """How a check is made; see `check`."""
+
+    kinds: Collection[str] = tuple(KINDS)
+    seed: int = 0
+    looked: int = 64
+    at_most: int | None = None
+    workers: int | None = None
+    cache: bool = True
+    progress: Progress = field(default=lambda what, done, total: None)
+
+
+def check(
+    what: Any,
+    *,
+    target: str = "",
+    loader: DataLoader[Any] | None = None,
+    only: Collection[str] = (),
+    ignore: Collection[str] = (),
+    seed: int = 0,
+    looked: int = 64,
+    at_most: int | None = None,
+    workers: int | None = None,
+    cache: bool = True,
+    notes: Iterable[str] = (),
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Look for what is wrong with a dataset, or with its splits, before somebody trains on it.
+
+    All records are read as they are loaded; what does not change with the code of a chain is kept in a cache, by row of
+    the index and by the time and size of files. Some records are run through the transforms, and the code itself is
+    tried. Ctrl-C ends it: the report then holds what was found so far, and says so.
+
+    Args:
+        what: a dataset, or datasets by name, which are also compared with each other.
+        target: what the report calls it.
+        loader: that the training uses, where there is one; `what` is its dataset.
+        only: names of `KINDS` to look for; all without any.
+        ignore: names of `KINDS` to leave out.
+        seed: of the records that are run through the transforms.
+        looked: how many of them.
+        at_most: records of each part to read, chosen by the seed; None for all.
+        workers: processes that read; None for as many as there are cores, and none for few records.
+        cache: whether to use and write the cache.
+        notes: to be said in the report.
+        progress: called with what is done, how much of it, and of how much.
+
+    Raises:
+        UnknownNameError: for a kind that there is not.
+        WorkerError: workers cannot be started.
+
+    Examples:
+        >>> from datakit.check import check
+        >>> samples = [{"label": 0, "text": "to be"}, {"label": 1, "text": "or not"}, {"label": 0, "text": "to be"}]
+        >>> for finding in check(samples).findings:
+        ...     print(f"{finding.severity}: {finding.kind}: {finding.text}")
+        note: duplicate: 1 record is a copy of an earlier one, bit for bit, in 1 sets
+    """
+    for kind in (*only, *ignore):
+        if kind not in KINDS:
+            raise UnknownNameError.of("kind of finding", kind, KINDS)
+    kinds = [kind for kind in KINDS if (not only or kind in only) and kind not in ignore]
+    options = Options(kinds, seed, looked, at_most, workers, cache, progress)
+    return _Run(parts_of(what), target, loader, options, list(notes)).report()
+
+
+class _Run:
+    """One check: what was found so far, whatever happens."""
+
+    def __init__(
+        self,
+        parts: Mapping[str, Dataset],
+        target: str,
+        loader: DataLoader[Any] | None,
+        options: Options,
+        notes: list[str],
+    ) -> None:
+        self.target, self.loader, self.options, self.notes = target, loader, options, notes
+        self.parts = [Read(name, dataset, Table(len(dataset))) for name, dataset in parts.items()]
+        self.cached = dict.fromkeys(parts, 0)
+        self.findings: list[Finding] = []
+        self.doing = ""
+
+    def report(self) -> Report:
+        """Run, and say what was found."""
+        start, interrupted = time.monotonic(), ""
+        try:
+            self._code()
+            self._read()
+        except KeyboardInterrupt:
+            interrupted = self.doing
+        self.findings.extend(self._of_records())
+        if not interrupted:
+            try:
+                self._near()
+            except KeyboardInterrupt:
+                interrupted = self.doing
+        dataset = self.parts[0].dataset
+        return Report(
+            target=self.target,
+            parts=tuple(
+                Part(part.name, repr(part.dataset), len(part.dataset), part.table.known, self.cached[part.name])
+                for part in self.parts
+            ),
+            findings=self._wanted(),
+            chain=tuple(map(name_of, steps(dataset.transform))),
+            looked=self.options.looked,
+            seconds=time.monotonic() - start,
+            notes=tuple(self.notes),
+            interrupted=interrupted,
+        )
+
+    def _wanted(self) -> tuple[Finding, ...]:
+        """The findings of the kinds that were asked for, the worst first, each once."""
+        order = {severity: place for place, severity in enumerate(SEVERITIES)}
+        listed = dict.fromkeys(finding for finding in self.findings if finding.kind in self.options.kinds)
+        kinds = list(KINDS)
+        return tuple(sorted(listed, key=lambda finding: (order[finding.severity], kinds.index(finding.kind))))
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        self.doing = what
+        self.options.progress(what, done, total)
+
+    def _code(self) -> None:
+        """The code, on some records of each part."""
+        if not _CODE.intersection(self.options.kinds):
+            return
+        for part in self.parts:
+            if not len(part.dataset):
+                continue
+            found = code_findings(
+                part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
+                progress=self._progress,
+            )  # fmt: skip
+            for finding in found:
+                self.findings.append(finding)
+
+    def _read(self) -> None:
+        """All records, as loaded."""
+        if _CODE.issuperset(self.options.kinds):
+            return
+        for part in self.parts:
+            self._read_part(part)
+
+    def _read_part(self, part: Read) -> None:
+        count = len(part.dataset)
+        wanted = _chosen(count, self.options.at_most, self.options.seed)
+        if len(wanted) < count:
+            self.notes.append(f"{len(wanted):,} of {count:,} records{part.of} were read, chosen by chance")
+        keys = Keys(part.dataset) if self.options.cache else None
+        table = part.table
+        numbers = np.zeros(0, np.uint64)
+        if keys is not None and keys.name is not None:
+            self._progress(f"asking the cache about the files{part.of}", 0, count)
+            numbers = np.array([keys.of(index) for index in range(count)], np.uint64)
+            known = recall(keys.name, numbers, table)
+            self.cached[part.name] = int(known.sum())
+        left = wanted[table.rows["state"][wanted] == UNREAD]
+        workers = self.options.workers
+        if workers is None:
+            workers = usable_cores() if len(left) >= _WORTH_WORKERS else 0
+        estimate = _Estimate(f"records{part.of}", len(wanted) - len(left), len(wanted), self._progress)
+        saving = _Saving(lambda: self._save(keys, numbers, table))
+
+        def count_(done: int) -> None:
+            estimate(done)
+            saving()
+
+        try:
+            estimate(0)
+            read_into(table, part.dataset, left, workers=workers, progress=count_)
+        finally:
+            if table.rows["state"][left].any():
+                self._save(keys, numbers, table)
+
+    def _save(self, keys: Keys | None, numbers: Any, table: Table) -> None:
+        if keys is None or keys.name is None:
+            return
+        try:
+            remember(keys.name, numbers, table)
+        except OSError as error:
+            note = f"the cache could not be written: {error}"
+            if note not in self.notes:
+                self.notes.append(note)
+
+    def _of_records(self) -> Iterator[Finding]:
+        """What the facts of the records say."""
+        for part in self.parts:
+            yield from _unreadable(part)
+            yield from _troubles(part)
+            yield from drifts(part)
+            yield from classes_of(part)
+            yield from outliers(part)
+        yield from copies(All.of(self.parts))
+
+    def _near(self) -> None:
+        if _NEAR.intersection(self.options.kinds):
+            for finding in near_copies(All.of(self.parts), self.notes, self._progress):
+                self.findings.append(finding)
+
+
+def _chosen(count: int, at_most: int | None, seed: int) -> np.ndarray:
+    """The records to read, in their order."""
+    if at_most is None or at_most >= count:
+        return np.arange(count)
+    order = KeySampler(count, seed=seed, shuffle=True, rank=0, world_size=1).order(0)
+    return np.sort(order[:at_most])
+
+
+class _Estimate:
+    """Says how much is read, and how long the rest will take."""
+
+    def __init__(self, what: str, before: int, total: int, progress: Progress) -> None:
+        self.what, self.before, self.total, self.progress = what, before, total, progress
+        self.start = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """So many were read."""
+        passed, left = time.monotonic() - self.start, self.total - self.before - done
+        rest = f", {duration(passed / done * left)} left" if done and left and passed > 2 else ""
+        self.progress(f"{self.what}{rest}", self.before + done, self.total)
+
+
+def duration(seconds: float) -> str:
+    """About how long, such as `40 s`, `12 min`, `3 h`.
+
+    Examples:
+        >>> duration(42), duration(700), duration(10_000)
+        ('about 40 s', 'about 12 min', 'about 3 h')
+    """
+    if seconds < 90:
+        return f"about {max(1, round(seconds, -1 if seconds > 20 else 0)):.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.0f} h"
+
+
+class _Saving:
+    """Saves from time to time, so that a run that is killed has not read for nothing."""
+
+    def __init__(self, save: Callable[[], None]) -> None:
+        self.save, self.last = save, time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.last > _SAVED_EVERY:
+            self.save()
+            self.last = time.monotonic()
+
+
+def _unreadable(part: Read) -> Iterator[Finding]:
+    failures = part.table.failures
+    if failures:
+        tried = part.table.known
+        text = f"{len(failures):,} of {tried:,} records{part.of} cannot be read"
+        everything = len(failures) == tried and tried > 1
+        advice = "all of them fail: look at where the data lie, or at load, not at one record" if everything else ""
+        indices = sorted(failures)
+        yield Finding("unreadable", text, len(failures), tried, part.offenders(indices, failures), advice)
+
+
+def _troubles(part: Read) -> Iterator[Finding]:
+    collected = Troubles()
+    for index in sorted(part.table.troubles):
+        collected.add(part.place(index), part.table.troubles[index])
+    collected.samples = int((part.table.rows["state"] == READ).sum())
+    yield from collected.findings()

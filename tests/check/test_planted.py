@@ -1,0 +1,138 @@
+"""Every defect that a record can have is found, alone and in company, and nothing else is."""
+
+import copy
+
+import pytest
+from planted import COUNT, PLANTS, clean, dataset
+
+from datakit.check.run import check
+
+WHERE = 17
+
+
+def found(parts, **options):
+    """The findings by kind."""
+    report = check(parts, cache=False, **options)
+    return {finding.kind: finding for finding in report.findings}
+
+
+def indices(finding):
+    return [offender.place.index for offender in finding.offenders]
+
+
+@pytest.mark.parametrize("kind", ["masks", "objects", "points", "sounds", "texts"])
+def test_nothing_is_found_where_nothing_is_wrong(kind):
+    assert not found(dataset(clean(kind)))
+
+
+@pytest.mark.parametrize(("base", "kind"), sorted(PLANTS), ids=lambda value: value)
+def test_a_defect_is_found_alone(base, kind):
+    samples = clean(base)
+    PLANTS[base, kind](samples[WHERE])
+    findings = found(dataset(samples))
+    assert set(findings) == {kind}
+    assert indices(findings[kind]) == [WHERE]
+    assert (findings[kind].count, findings[kind].of) == (1, COUNT)
+
+
+@pytest.mark.parametrize("base", ["masks", "objects", "points", "sounds", "texts"])
+def test_defects_are_found_in_company(base):
+    samples, planted = clean(base), [kind for one, kind in sorted(PLANTS) if one == base]
+    for place, kind in enumerate(planted):
+        PLANTS[base, kind](samples[10 + 2 * place])
+    findings = found(dataset(samples))
+    for place, kind in enumerate(planted):
+        assert 10 + 2 * place in indices(findings[kind]), kind
+    assert set(findings) <= {*planted, "drift"}
+
+
+def test_a_copy_is_no_contradiction_and_a_contradiction_no_copy():
+    samples = clean("points")
+    samples[5] = copy.deepcopy(samples[30])
+    samples[7] = {**copy.deepcopy(samples[20]), "label": (samples[20]["label"] + 1) % 3}
+    findings = found(dataset(samples))
+    assert set(findings) == {"duplicate", "contradiction"}
+    (duplicate,) = findings["duplicate"].offenders
+    assert (duplicate.place.index, [place.index for place in duplicate.related]) == (30, [5])
+    (contradiction,) = findings["contradiction"].offenders
+    assert (contradiction.place.index, [place.index for place in contradiction.related]) == (7, [20])
+    labels = {samples[7]["label"], samples[20]["label"]}
+    assert set(contradiction.detail.split(", ")) == {("background", "round", "square")[label] for label in labels}
+
+
+def test_what_is_in_two_splits_is_a_leak_also_where_it_is_labelled_otherwise():
+    train, test = clean("points", seed=1), clean("points", seed=2)
+    test[3] = copy.deepcopy(train[9])
+    test[4] = {**copy.deepcopy(train[10]), "label": (train[10]["label"] + 1) % 3}
+    findings = found({"train": dataset(train), "test": dataset(test)})
+    assert set(findings) == {"leak", "contradiction"}
+    first, second = findings["leak"].offenders
+    assert [str(first.place), str(first.related[0])] == ["test[3]", "train[9]"]
+    assert [str(second.place), str(second.related[0])] == ["test[4]", "train[10]"]
+    assert "2 of 40 records of test" in findings["leak"].text
+
+
+def test_blank_records_are_no_copies_of_each_other():
+    samples = clean("points")
+    for place in (4, 8, 9):
+        PLANTS["points", "constant"](samples[place])
+    findings = found(dataset(samples))
+    assert set(findings) == {"constant"}
+    assert indices(findings["constant"]) == [4, 8, 9]
+
+
+def test_a_class_without_records_and_classes_far_apart():
+    samples = clean("points")
+    for place, sample in enumerate(samples):
+        sample["label"] = 0 if place else 1
+    findings = found(dataset(samples))
+    assert set(findings) == {"empty-class", "imbalance"}
+    assert "square" in findings["empty-class"].text
+    assert "39 times as many" in findings["imbalance"].text
+
+
+def test_objects_have_classes_too_and_the_background_is_none():
+    samples = clean("objects")
+    for sample in samples:
+        sample["labels"][:] = 1
+    findings = found(dataset(samples))
+    assert set(findings) == {"empty-class"}
+    assert findings["empty-class"].text.endswith("no objects: square")
+
+
+def test_a_record_that_cannot_be_read_is_named_with_the_reason():
+    class Broken(list):
+        def __getitem__(self, index):
+            if index == 6:
+                raise OSError("disk on fire")
+            return super().__getitem__(index)
+
+    made = dataset(Broken(clean("texts")))
+    findings = found(made, only=["unreadable"])
+    assert indices(findings["unreadable"]) == [6]
+    assert findings["unreadable"].offenders[0].detail == "OSError: disk on fire"
+
+
+def test_images_in_two_units():
+    samples = clean("points")
+    for place, sample in enumerate(samples):
+        sample["image"] = sample["image"].astype("float32") / (1 if place in (3, 4) else 255)
+    findings = found(dataset(samples))
+    assert indices(findings["drift"]) == [3, 4]
+    assert "0 … 1 in 38 records and in 0 … 255 in 2" in findings["drift"].text
+
+
+def test_several_sample_rates_are_worth_a_note():
+    samples = clean("sounds")
+    samples[11]["sample_rate"] = 16000
+    finding = found(dataset(samples))["drift"]
+    assert (finding.severity, indices(finding)) == ("note", [11])
+    assert "Resample(8000)" in finding.hint
+
+
+def test_only_what_is_asked_for():
+    samples = clean("points")
+    PLANTS["points", "constant"](samples[1])
+    PLANTS["points", "unknown-label"](samples[2])
+    assert set(found(dataset(samples), only=["constant"])) == {"constant"}
+    assert set(found(dataset(samples), ignore=["constant"])) == {"unknown-label"}
