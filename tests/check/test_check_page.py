@@ -372,15 +372,15 @@ def test_what_comes_from_the_data_stays_text():
     place = Place(foul, 0, foul)
     finding = Finding("empty", foul, 1, 1, (Offender(place, foul, (place,)),) * 12, foul)
     seen = Report(foul, (Part(foul, foul, 1, 1),), (finding,), (foul,), 1, 1.0, (foul,), foul)
-    dataset = Mapped([{"text": foul, foul: foul}])
-    dataset.classes = (foul,)
-    text = render(seen, {foul: dataset}, commands={foul: "datakit inspect '<script>'"})
+    dataset = Mapped([{"text": foul, foul: foul, "label": 0}])
+    dataset.classes = (foul + "\udcff",)
+    text = render(seen, {foul: dataset}, commands={foul: "datakit inspect '<script>\udcff'"})
     html = Page(text)
     assert len(html.all("script")) == 1
     assert text.count("<script") == 1
     assert html.words().count("<script>alert(1)</script>") > 30
     assert not {"\x1b", "\u202e"} & set(text)
-    text.encode("utf-8")
+    text.encode("utf-8")  # raises where half a surrogate pair is left
 
 
 def test_nothing_found_and_stopped_midway():

@@ -57,7 +57,7 @@ def render(
     patience: float = 60.0,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> str:
-    """The page: HTML that loads nothing from anywhere.
+    """The page: HTML that loads nothing from anywhere, and that can be written as UTF-8 whatever the data hold.
 
     The offenders are read again, under the keys of epoch 0. What cannot be read or drawn is text.
 
@@ -76,7 +76,7 @@ def render(
         exhibits = studio.exhibits(finding)
         sections.append(_section(finding, f"finding-{place + 1}", exhibits, commands or {}))
     versions = {name: version(package) for name, package in (("torch", "torch"), ("NumPy", "numpy"))}
-    return (
+    text: str = (
         environment()
         .get_template("check.html")
         .render(
@@ -90,6 +90,7 @@ def render(
             versions={"datakit": datakit.__version__, **versions, "Python": platform.python_version()},
         )
     )
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _section(finding: Finding, anchor: str, exhibits: list[Exhibit], commands: Mapping[str, str]) -> Section:
