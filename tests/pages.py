@@ -11,7 +11,7 @@ from PIL import Image
 class Page(HTMLParser):
     """What is in a page: its elements with their attributes, its text, and whether every element was closed."""
 
-    void = frozenset({"meta", "link", "img", "br"})
+    void = frozenset({"meta", "link", "img", "br", "input"})
 
     def __init__(self, text):
         super().__init__()

@@ -55,7 +55,8 @@ def side_for(wrong: Wrong, size: tuple[int, int], side: int) -> int:
     """
     inner = np.array(size[::-1], np.float64)
     left, top, right, bottom = _beyond(wrong, inner)
-    return max(1, round(side * float(inner.max() / (inner + [left + right, top + bottom]).max())))
+    whole = inner + np.array([left + right, top + bottom])
+    return max(1, round(side * float(inner.max() / whole.max())))
 
 
 def _beyond(wrong: Wrong, size: np.ndarray) -> np.ndarray:

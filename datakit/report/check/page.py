@@ -11,7 +11,8 @@ import datakit
 from datakit.check.findings import SEVERITIES, Finding, Offender, Place, Report
 from datakit.check.kinds import KINDS
 from datakit.dataset import Dataset
-from datakit.report.check.evidence import SHOWN, Exhibit, studio_of
+from datakit.report.check.evidence import SHOWN, studio_of
+from datakit.report.check.exhibit import Exhibit
 from datakit.report.check.wording import checked, clean, name_of, path_in, share, summary, unlisted
 from datakit.report.page import is_ours
 from datakit.report.templating import environment, script
@@ -52,28 +53,30 @@ def render(
     datasets: Mapping[str, Dataset],
     *,
     commands: Mapping[str, str] | None = None,
+    seed: int = 0,
     patience: float = 60.0,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> str:
-    """The page: HTML that loads nothing from anywhere.
+    """The page: HTML that loads nothing from anywhere, and that can be written as UTF-8 whatever the data hold.
 
-    The offenders are read again, under the key of seed 0 and epoch 0. What cannot be read or drawn is text.
+    The offenders are read again, under the keys of epoch 0. What cannot be read or drawn is text.
 
     Args:
         report: what was found.
         datasets: by the name of the part, with their transforms.
         commands: by the name of the part, what is typed to inspect it, such as `datakit inspect data/pets`.
-        patience: seconds after which no more pictures are drawn.
+        seed: of the keys, as the check had it.
+        patience: seconds after which no more pictures are drawn; 0 for none at all.
         progress: called with what is drawn next, how much is done, and of how much.
     """
-    studio, total = studio_of(report, datasets, patience), len(report.findings)
+    studio, total = studio_of(report, datasets, patience, seed), len(report.findings)
     sections = []
     for place, finding in enumerate(report.findings):
         progress(f"drawing {finding.kind}", place, total)
         exhibits = studio.exhibits(finding)
         sections.append(_section(finding, f"finding-{place + 1}", exhibits, commands or {}))
     versions = {name: version(package) for name, package in (("torch", "torch"), ("NumPy", "numpy"))}
-    return (
+    text: str = (
         environment()
         .get_template("check.html")
         .render(
@@ -87,6 +90,7 @@ def render(
             versions={"datakit": datakit.__version__, **versions, "Python": platform.python_version()},
         )
     )
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _section(finding: Finding, anchor: str, exhibits: list[Exhibit], commands: Mapping[str, str]) -> Section:

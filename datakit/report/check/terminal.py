@@ -70,7 +70,7 @@ def lines(report: Report, width: int = 80, colour: bool = True) -> list[str]:
 def _head(report: Report, width: int) -> Iterator[str]:
     """What was checked."""
     yield styled("title", clean(report.target))
-    rows = [(clean(part.name), clean(part.dataset) + _known(part)) for part in report.parts]
+    rows = [(clean(part.name) or "data", clean(part.dataset) + _known(part)) for part in report.parts]
     if report.chain:
         looked = f", on {number(report.looked)} record{'s' * (report.looked != 1)}" if report.looked else ""
         rows.append(("chain", " → ".join(map(clean, report.chain)) + looked))
@@ -78,7 +78,7 @@ def _head(report: Report, width: int) -> Iterator[str]:
         rows.append(("time", f"{report.seconds:.1f} s"))
     margin = max((wide(name) for name, _ in rows), default=0)
     for name, text in rows:
-        before = "  " + (f"{name}{' ' * (margin - wide(name))}  " if margin else "")
+        before = f"  {name}{' ' * (margin - wide(name))}  "
         yield from _folded(before + text, width, after=wide(before))
 
 
