@@ -114,7 +114,7 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Of the values, -1 … 1; 0 where one of them is constant."""
     first, second = one - one.mean(), other - other.mean()
     power = float(np.sqrt((first**2).sum(dtype=np.float64) * (second**2).sum(dtype=np.float64)))
-    return float((first * second).sum(dtype=np.float64)) / power if power else 0.0
+    return min(float((first * second).sum(dtype=np.float64)) / power, 1.0) if power else 0.0
 
 
 def turned_pixels(values: np.ndarray, view: View | None) -> np.ndarray:

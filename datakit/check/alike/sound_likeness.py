@@ -52,7 +52,7 @@ def sound_likeness(one: Sound, other: Sound) -> Likeness | None:
     found = overlaid(first, second, one.rate, other.rate)
     if abs(found.whole) < NEAR or found.even < EVEN:
         return None
-    return Likeness("sound", _ways(found, one, other), abs(found.whole))
+    return Likeness("sound", _ways(found, one, other), min(abs(found.whole), 1.0))
 
 
 def overlaid(first: np.ndarray, second: np.ndarray, rate: int, other_rate: int) -> Overlaid:
