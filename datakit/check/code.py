@@ -21,7 +21,6 @@ from datakit.check.pickling import unpicklable
 from datakit.check.tally import Tally, of_code
 from datakit.check.through import Begun, OfCode, Printed, Through, look_through
 from datakit.dataset import Dataset
-from datakit.derived import Mapped
 from datakit.inspection.batch_checks import batch_findings
 from datakit.inspection.findings import split_folders
 from datakit.inspection.record_checks import where
@@ -89,7 +88,7 @@ class _Check:
         self.dataset, self.loader, self.part, self.seed, self.progress = dataset, loader, part, seed, progress
         order = KeySampler(len(dataset), seed=seed, shuffle=True, rank=0, world_size=1).order(0)
         self.indices = [int(index) for index in order[:records]]
-        self.order = [Key(seed, 0, int(index)) for index in order[:100_000]]
+        self.order = order
         self.total = len(_STEPS) - 1 + len(self.indices)
         self.done = 0
         self.hangs = False
@@ -186,7 +185,7 @@ class _Check:
     def _memory(self) -> Iterator[Finding]:
         self._begin("memory while records are read")
         if not torch.cuda.is_initialized():
-            yield from growing(self.dataset, self.order)
+            yield from growing(self.dataset, self.order, self.seed)
 
     def _batch(self) -> Iterator[Finding]:
         self._begin("the first batch")
@@ -209,7 +208,7 @@ class _Check:
 
     def _elsewhere(self) -> Iterator[Finding]:
         self._begin("samples in another process")
-        if not self.prints or self.unsendable or not self._runs_foreign_code():
+        if not self.prints or self.unsendable or not self._has_code_of_user():
             return
         try:
             prints, error = prints_elsewhere(self.dataset, [one.key for one in self.prints], _ELSEWHERE)
@@ -219,10 +218,11 @@ class _Check:
             yield Finding("unpicklable", f"dataset can be pickled, but not be made of that again: {error}")
         yield from self._compared(prints)
 
-    def _runs_foreign_code(self) -> bool:
-        """Datakit's own datasets and transforms are known to be the same everywhere."""
-        objects = (one.value for one in held(self.dataset, "dataset"))
-        return any(isinstance(one, Mapped) or (callable(one) and is_of_user(_kind(one))) for one in objects)
+    def _has_code_of_user(self) -> bool:
+        """Whether there is code that nobody has tested; what is of a script cannot be made in another process."""
+        kinds = (_kind(one.value) for one in held(self.dataset, "dataset"))
+        modules = {kind.__module__ for kind in kinds if is_of_user(kind)}
+        return bool(modules) and "__main__" not in modules
 
     def _compared(self, prints: Sequence[Any]) -> Iterator[Finding]:
         differing: dict[tuple[str, str], list[Offender]] = {}

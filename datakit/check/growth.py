@@ -29,7 +29,7 @@ _A_THOUSAND = 1e6  # bytes for 1,000 samples, below which an epoch does not matt
 _MOST = 2e9  # bytes of growth at which the probe ends
 
 
-def growing(dataset: Dataset, keys: Sequence[Key]) -> Iterator[Finding]:
+def growing(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int = 0) -> Iterator[Finding]:
     """A finding where the memory of a process that reads records grows steadily, in MB for 1,000 samples.
 
     A forked process reads records for some seconds. What is measured is its anonymous memory, which neither a mapped
@@ -38,11 +38,12 @@ def growing(dataset: Dataset, keys: Sequence[Key]) -> Iterator[Finding]:
 
     Args:
         dataset: whose records are read.
-        keys: of the records, in the order in which they are read, again and again under the keys of further epochs.
+        indices: of the records, in the order in which they are read, again and again under the keys of further epochs.
+        seed: of the keys.
     """
     points: list[tuple[int, int]] = []
     with suppress(ProbeError):  # a record that hangs, or a process that dies, is a finding of another check
-        for point in attended(lambda: _readings(dataset, keys), _PATIENCE):
+        for point in attended(lambda: _readings(dataset, indices, seed), _PATIENCE):
             points.append(point)
     slope = steady_growth(np.array(points, np.float64).reshape(-1, 2))
     if slope is None:
@@ -56,11 +57,11 @@ def growing(dataset: Dataset, keys: Sequence[Key]) -> Iterator[Finding]:
     )
 
 
-def _readings(dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[int, int]]:
+def _readings(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int) -> Iterator[tuple[int, int]]:
     """(samples read, bytes of anonymous memory), again and again."""
     start = time.monotonic()
     due, first = start + _SECONDS / _POINTS, 0
-    for count, key in enumerate(_epochs(keys), 1):
+    for count, key in enumerate(_epochs(indices, seed), 1):
         with suppress(Exception):
             dataset[key]
         now = time.monotonic()
@@ -75,9 +76,8 @@ def _readings(dataset: Dataset, keys: Sequence[Key]) -> Iterator[tuple[int, int]
             return
 
 
-def _epochs(keys: Sequence[Key]) -> Iterator[Key]:
-    for epoch in itertools.count():
-        yield from (key._replace(epoch=epoch) for key in keys)
+def _epochs(indices: Sequence[int] | np.ndarray, seed: int) -> Iterator[Key]:
+    return (Key(seed, epoch, int(index)) for epoch in itertools.count() for index in indices)
 
 
 def _anonymous() -> int:

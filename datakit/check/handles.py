@@ -17,6 +17,7 @@ from datakit.dataset import Dataset
 from datakit.sampling import Key
 
 _PATIENCE = 10.0  # seconds for a record
+_OWN = 2  # records that the first process reads
 _OTHERS = 8  # records that the other process reads
 _AT_ONCE = 40  # reads of two processes at once
 _UNSAFE = {
@@ -142,10 +143,11 @@ def _named(file: str) -> str:
 def _moved(dataset: Dataset, keys: Sequence[Key], roots: Callable[[], list[Held]]) -> Iterator[tuple[str, str, str]]:
     """(path, name, what it does to samples) of the files whose place a child moves."""
     truth = {}
-    for key in keys[:2]:
+    for key in keys[:_OWN]:
         truth[key] = _read(dataset, key)
     before = places()
-    for _ in attended(lambda: _reading(dataset, list(keys[::-1])[:_OTHERS]), _PATIENCE):
+    others = list(keys[_OWN:]) or list(keys[::-1])  # it ends on another record than the one that was read last here
+    for _ in attended(lambda: _reading(dataset, others[:_OTHERS]), _PATIENCE):
         pass
     after = places()
     moved = [descriptor for descriptor in before if after.get(descriptor, before[descriptor]) != before[descriptor]]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from datakit import Columns, Dataset
+from datakit.transforms import Compose
 
 N = 40
 
@@ -80,7 +81,7 @@ class ByProcess(Clean):
     def load(self, record):
         info = torch.utils.data.get_worker_info()
         words = {f"word {number}" for number in range(20)}
-        others = {"process": os.getpid(), "worker": 0 if info is None else info.id, "word": next(iter(words))}
+        others = {"process": os.getpid(), "worker": 0 if info is None else info.id, "word": " ".join(words)}
         return {**super().load(record), **others}
 
 
@@ -269,5 +270,25 @@ class Hanging(Clean):
 class Dying(Clean):
     def load(self, record):
         if record.number % 5 == 2:
-            os.kill(os.getpid(), 11)
+            os.kill(os.getpid(), 9)
         return super().load(record)
+
+
+class Everything(OpenFile):
+    """All that may be wrong, in company."""
+
+    classes = ("train", "val")
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.files = [f"folder/{number:08}.jpg" for number in range(150_000)]
+        self.seen = []
+        self.transform = Compose([
+            *(OwnGenerator(), reseeds_numpy, ignores_rng, some_grey, some_half, some_key, fails_for_some),
+            *(divides, divides, lambda sample: {**sample, "size": np.zeros(1 + sample["index"])}),
+        ])  # fmt: skip
+
+    def load(self, record):
+        sample = {**super().load(record), "image": picture(record.number, 100), "salt": secrets.randbits(40)}
+        self.seen.append(sample["image"])
+        return sample

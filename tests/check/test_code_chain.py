@@ -168,7 +168,7 @@ def test_a_read_that_hangs_is_given_up(monkeypatch):
 
 def test_a_read_that_ends_the_process_is_named():
     finding = only(planted.Dying(), "chain")
-    assert "its process ended with signal 11 (SIGSEGV)" in finding.text
+    assert "its process ended with signal 9 (SIGKILL)" in finding.text
     assert finding.offenders[0].place.index % 5 == 2
 
 

@@ -6,7 +6,7 @@ import pytest
 from planted_code import Clean
 
 from datakit import Loader
-from datakit.check import code
+from datakit.check import code, growth
 from datakit.check.code import code_findings
 from datakit.check.growth import growing, steady_growth
 from datakit.check.handles import places, shared_handles
@@ -27,23 +27,24 @@ def records(tmp_path):
     return path
 
 
-def test_a_list_that_keeps_images_grows():
-    (finding,) = growing(planted.Keeping(), KEYS)
+def test_a_list_that_keeps_images_grows(monkeypatch):
+    monkeypatch.setattr(growth, "_SECONDS", 2.0)
+    (finding,) = growing(planted.Keeping(), range(planted.N))
     assert (finding.kind, finding.severity) == ("memory", "warning")
     amount = float(finding.text.split("grows by ")[1].split(" MB")[0])
     assert amount == pytest.approx(49.2, rel=0.15)  # 128 x 128 x 3 bytes of a sample
 
 
-def test_a_cache_without_a_limit_grows():
+def test_a_cache_without_a_limit_grows(monkeypatch):
+    monkeypatch.setattr(growth, "_SECONDS", 2.0)
     dataset = planted.Remembering(n=100_000)
-    keys = [Key(0, 0, index) for index in range(100_000)]
-    (finding,) = growing(dataset, keys)
+    (finding,) = growing(dataset, range(100_000))
     assert float(finding.text.split("grows by ")[1].split(" MB")[0]) == pytest.approx(50, rel=0.15)
 
 
 @pytest.mark.parametrize("dataset", [Clean(), planted.Bounded()], ids=["clean", "bounded cache"])
 def test_what_does_not_grow(dataset):
-    assert list(growing(dataset, KEYS)) == []
+    assert list(growing(dataset, range(planted.N))) == []
 
 
 def test_steady_is_told_from_noise_and_from_what_ends():
