@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,12 +165,12 @@ def _write(report: Report, opened: Opened, page: Path, options: Mapping[str, Any
     from datakit.files.writing import write_whole
     from datakit.report.check.page import render
 
-    what = {"commands": _commands(opened, options), "seed": options["seed"] or 0}
+    draw = partial(render, report, opened.parts, commands=_commands(opened, options), seed=options["seed"] or 0)
     with progress() as show:
         try:
-            text = render(report, opened.parts, **what, progress=show)
+            text = draw(progress=show)
         except KeyboardInterrupt:  # the pictures may take long; what was found is more than they are
-            text = render(report, opened.parts, **what, patience=0)
+            text = draw(patience=0)
     write_whole(page, text.encode())
 
 
