@@ -80,7 +80,7 @@ def _alone(table: Table, dataset: Dataset, index: Indices) -> int:
     except WorkerError as error:
         if isinstance(error.__cause__, pickle.PicklingError | AttributeError | TypeError):
             raise  # it could not be started
-        table.put(index, failed(f"the process that read it did not come back: {str(error).splitlines()[0]}"))
+        table.put(index, failed(f"it ends or hangs the process that reads it: {str(error).splitlines()[0]}"))
     return 1
 
 
