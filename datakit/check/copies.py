@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from datakit.check.corpus import FIRST, All, records_of
+from datakit.check.corpus import FIRST, All, are, records_of
 from datakit.check.facts import NO_LABEL, TEXT
 from datakit.check.findings import Finding, Offender, Severity
 
@@ -53,7 +53,7 @@ def _duplicates(records: All, groups: Groups) -> Iterator[Finding]:
         if count:
             of = len(part.table.read)
             level: Severity | None = "note" if _is_text(records, number) else None
-            text = f"{records_of(count)}{part.of} {_are(count)} a copy of an earlier one, bit for bit, in {_sets(sets)}"
+            text = f"{records_of(count)}{part.of} {are(count)} a copy of an earlier one, bit for bit, in {_sets(sets)}"
             yield Finding("duplicate", text, count, of, tuple(offenders), level=level)
 
 
@@ -105,7 +105,7 @@ def _leaks(records: All, groups: Groups) -> Iterator[Finding]:
         if count:
             first, second = records.parts[one], records.parts[other]
             of = len(second.table.read)
-            text = f"{count:,} of {of:,} records{second.of} {_are(count)} in {first.name} too, bit for bit"
+            text = f"{count:,} of {of:,} records{second.of} {are(count)} in {first.name} too, bit for bit"
             yield Finding("leak", text, count, of, tuple(offenders))
 
 
@@ -117,7 +117,3 @@ def _is_text(records: All, part: int) -> bool:
 
 def _sets(count: int) -> str:
     return f"{count:,} set{'s' * (count != 1)}"
-
-
-def _are(count: int) -> str:
-    return "are" if count != 1 else "is"

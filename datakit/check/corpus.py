@@ -105,3 +105,8 @@ class All:
 def records_of(count: int) -> str:
     """A number of records in words."""
     return f"{count:,} record{'s' * (count != 1)}"
+
+
+def are(count: int) -> str:
+    """The verb for a number of records."""
+    return "are" if count != 1 else "is"

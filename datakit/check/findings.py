@@ -113,7 +113,7 @@ class Report:
         chain: names of the transforms.
         looked: how many records were run through the transforms.
         seconds: how long it took.
-        notes: what was not checked, and why.
+        notes: what else is to be known, such as what was not checked, and why.
         interrupted: what was being done when it was stopped; empty where it came to its end.
     """
 

@@ -164,7 +164,7 @@ KINDS: dict[str, About] = {
     "outlier": About(
         "note",
         "sizes, durations or lengths far from the rest",
-        "a very long or large record takes the memory and time of its batch; a very short or small one may hold nothing",
+        "a very long or large record takes the memory and time of its batch; a very short one may hold nothing",
         "look at them; cut, rescale or leave them out; Loader(lengths=...) puts like lengths together",
     ),
     "drift": About(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from datakit.check.alike import candidates, confirm
-from datakit.check.corpus import FIRST, All
+from datakit.check.corpus import FIRST, All, are
 from datakit.check.findings import Finding, Offender
 from datakit.sampling import Key
 
@@ -59,7 +59,12 @@ def _finding(records: All, parts: tuple[int, int], alike: list[tuple[int, int, s
     offenders = tuple(Offender(records.place(b), detail, (records.place(a),)) for a, b, detail in sorted(alike)[:FIRST])
     count, of = len({b for _, b, _ in alike}), len(second.table.read)
     if parts[0] == parts[1]:
-        text = f"{count:,} of {of:,} records{first.of} are nearly the same as another one"
+        text = f"{count:,} of {of:,} records{first.of} {are(count)} nearly the same as another one"
         return Finding("near-duplicate", text, count, of, offenders)
-    text = f"{count:,} of {of:,} records{second.of} are nearly the same as one of {first.name}"
+    text = f"{count:,} of {of:,} records{second.of} {are(count)} nearly the same as one of {first.name}"
     return Finding("near-leak", text, count, of, offenders)
+
+
+def _said(records: All, row: int, detail: str) -> str:
+    text = records.text(row)
+    return f"{text}: {detail}" if text else detail

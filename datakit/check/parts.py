@@ -140,10 +140,11 @@ def _each_split(name: str, splits: Sequence[str], options: Mapping[str, Any]) ->
 
 
 def _split_folders(name: str) -> list[Path]:
-    """The folders of a folder whose names are those of splits, where all of them are."""
+    """The folders of a folder where all of them are splits by their names; what is trained on comes first."""
     if not name or name in catalog.names() or not Path(name).is_dir():
         return []
-    folders = sorted(entry for entry in Path(name).iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = [entry for entry in Path(name).iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    folders = sorted(found, key=lambda entry: (not entry.name.lower().startswith("train"), entry.name))
     return folders if len(folders) > 1 and all(is_split(folder.name) for folder in folders) else []
 
 

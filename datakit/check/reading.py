@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -51,27 +53,35 @@ def read_into(
                 table.put(batch, facts)
                 done += len(batch)
                 progress(done)
-        except WorkerError as error:
+        except WorkerError:
             if not workers:
                 raise
-            done += _one_by_one(table, dataset, left, error)
+            done += _one_by_one(table, dataset, left)
 
 
-def _one_by_one(table: Table, dataset: Dataset, indices: Indices, error: WorkerError) -> int:
-    """After a worker has died: find the record that it died of, in a worker of its own."""
-    left = indices[table.rows["state"][indices] == UNREAD]
+def _one_by_one(table: Table, dataset: Dataset, indices: Indices) -> int:
+    """After a worker has died: read on in single records to the one that it died of; how many were read."""
+    left = indices[table.rows["state"][indices] == UNREAD][: 64 * _AT_ONCE]
     done = 0
-    try:
-        for batch, facts in _blocks(dataset, left[: 64 * _AT_ONCE], 1, 1):
-            table.put(batch, facts)
+    with suppress(WorkerError):
+        for one, facts in _blocks(dataset, left, 1, 1):
+            table.put(one, facts)
             done += 1
-    except WorkerError as again:
-        culprit = left[done : done + 1]
-        if not done and table.rows["state"].any() == 0 and "could not be started" in str(again):
-            raise
-        table.put(culprit, failed(f"it ends the process that reads it: {str(again).splitlines()[0]}"))
-        done += 1
+    if done < len(left):  # the next one, unless what was read of it got lost with the worker
+        done += _alone(table, dataset, left[done : done + 1])
     return done
+
+
+def _alone(table: Table, dataset: Dataset, index: Indices) -> int:
+    """Read one record in a worker of its own."""
+    try:
+        for one, facts in _blocks(dataset, index, 1, 1):
+            table.put(one, facts)
+    except WorkerError as error:
+        if isinstance(error.__cause__, pickle.PicklingError | AttributeError | TypeError):
+            raise  # it could not be started
+        table.put(index, failed(f"it ends or hangs the process that reads it: {str(error).splitlines()[0]}"))
+    return 1
 
 
 def _blocks(dataset: Dataset, indices: Indices, workers: int, at_once: int) -> Any:

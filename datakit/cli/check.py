@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,8 @@ def _opened(targets: tuple[str, ...], options: Mapping[str, Any]) -> Opened:
     opened = open_parts(targets, root=options["root"], split=options["split"], synthetic=synthetic, transform=chain)
     if opened.loader is not None and options["seed"] is not None:
         raise TargetError(f"{opened.name} is a loader and brings its own; --seed goes with a dataset")
+    if not opened.parts and opened.loader is None:
+        raise TargetError(f"{opened.name} is empty: there are no datasets in the mapping")
     if not opened.parts:
         raise TargetError(f"{opened.name} is a loader over something without an index: there are no records to check")
     return opened
@@ -162,8 +165,13 @@ def _write(report: Report, opened: Opened, page: Path, options: Mapping[str, Any
     from datakit.files.writing import write_whole
     from datakit.report.check.page import render
 
+    draw = partial(render, report, opened.parts, commands=_commands(opened, options), seed=options["seed"] or 0)
     with progress() as show:
-        write_whole(page, render(report, opened.parts, commands=_commands(opened, options), progress=show).encode())
+        try:
+            text = draw(progress=show)
+        except KeyboardInterrupt:  # the pictures may take long; what was found is more than they are
+            text = draw(patience=0)
+    write_whole(page, text.encode())
 
 
 def _commands(opened: Opened, options: Mapping[str, Any]) -> dict[str, str]:

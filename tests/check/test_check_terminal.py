@@ -91,7 +91,7 @@ def test_many_findings_end_in_a_table_of_all_in_their_order():
     ]
     assert all(row[5].rstrip("…") in KINDS[row[1]].title for row in rows)
     assert printed[-1] == summary(report)
-    assert printed[start + len(KINDS) + 2] == "not checked: memory: no workers"
+    assert printed[start + len(KINDS) + 2] == "note: memory: no workers"
     details = [
         line.split()[1].rstrip(":") for line in printed[:start] if line.startswith(("error ", "warning ", "note "))
     ]

@@ -12,8 +12,8 @@ class Likeness:
     Attributes:
         what: `picture`, `sound` or `text`.
         ways: how they differ, such as `mirrored` and `at another size`; `identical` where they do not.
-        figure: how near they are, 0 … 1: the correlation of pictures and sounds, the share of strings of five
-            characters that two texts have in common.
+        figure: how near they are, 0 … 1: the correlation of pictures and sounds, the share of the words of two texts
+            that are the same.
 
     Examples:
         >>> str(Likeness("picture", ("mirrored", "darker"), 0.9931))

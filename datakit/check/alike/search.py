@@ -14,10 +14,14 @@ MOST = 10_000
 NEAR = {PICTURE: 52, SOUND: 64, TEXT: 44}
 """Bits of 255 that may differ."""
 
-LOW = {PICTURE: 34, SOUND: 0, TEXT: 0}
+LOW = {PICTURE: 38, SOUND: 0, TEXT: 0}
 """Or bits of the first 128: a crop moves the higher frequencies most."""
 
-_ALL_PAIRS = 6000  # rows up to which every pair is compared
+_ALL_PAIRS = 2000  # rows up to which every pair is compared
+_MANY = (
+    200_000  # rows from which on there are fewer windows, and turned pictures are not looked for: it would take minutes
+)
+_WIDEST = 26  # bits of a window
 _STEP = 8  # bits from one window to the next
 _BESIDE = 48  # rows that each is compared with in a window, at most
 _ROWS = 256  # at once
@@ -130,7 +134,8 @@ def _of_kind(sketches: np.ndarray, kind: int, most: int) -> _Nearest:
     words = np.ascontiguousarray(sketches[rows, 1:])
     heads = _equal(words, nearest)
     words = words[heads]
-    views = [turned(words, view) for view in VIEWS] if kind == PICTURE else []
+    views = [turned(words, view) for view in VIEWS[: len(VIEWS) if len(heads) <= _MANY else 1]]
+    views = views if kind == PICTURE else []
     if len(heads) <= _ALL_PAIRS:
         _compare_all(words, words, heads, nearest, is_same=True)
         for view in views:
@@ -170,28 +175,34 @@ def _compare_all(words: np.ndarray, others: np.ndarray, heads: np.ndarray, neare
 
 def _compare_windows(words: np.ndarray, heads: np.ndarray, nearest: _Nearest) -> None:
     count = len(heads)
-    width = min(28, int(count - 1).bit_length() + 4)
-    crowded = np.zeros(len(words), bool)
-    for start in range(0, BITS - width, _STEP):
+    width = min(_WIDEST, (count - 1).bit_length() + 2)
+    is_crowded = np.zeros(len(words), bool)
+    for start in range(0, BITS - width, _STEP if count <= _MANY else 2 * _STEP):
         keys = _keys(words, start)
         order = np.argsort(keys)
         band = keys[order] >> np.uint64(64 - width)
-        for step in range(1, _BESIDE + 1):
-            places = np.flatnonzero(band[step:] == band[:-step])
-            if not len(places):
-                break
-            first, second = order[places], order[places + step]
-            is_new = np.minimum(first, second) < count  # one of them as it is
-            first, second = first[is_new], second[is_new]
-            low = _count(words[first, :2] ^ words[second, :2])
-            is_near = low <= nearest.low_limit
-            first, second = first[is_near], second[is_near]
-            rest = _count(words[first, 2:] ^ words[second, 2:])
-            nearest.add(heads[first % count], heads[second % count], low[is_near], rest)
-        else:
-            places = np.flatnonzero(band[_BESIDE + 1 :] == band[: -_BESIDE - 1])
-            crowded[order[places]] = True
-    nearest.crowded = int(crowded[:count].sum())
+        places = np.arange(len(band))
+        for step in range(1, _BESIDE + 2):
+            places = places[: np.searchsorted(places, len(band) - step)]
+            places = places[band[places] == band[places + step]]  # who is not like the next one is not like others
+            if step > _BESIDE:
+                is_crowded[order[places]] = True
+            elif len(places):
+                _compare_beside(words, order[places], order[places + step], heads, nearest)
+    nearest.crowded = int(is_crowded[:count].sum())
+
+
+def _compare_beside(
+    words: np.ndarray, first: np.ndarray, second: np.ndarray, heads: np.ndarray, nearest: _Nearest
+) -> None:
+    count = len(heads)
+    is_new = np.minimum(first, second) < count  # one of them as it is
+    first, second = first[is_new], second[is_new]
+    low = _count(words[first, :2] ^ words[second, :2])
+    is_near = low <= nearest.low_limit
+    first, second = first[is_near], second[is_near]
+    rest = _count(words[first, 2:] ^ words[second, 2:])
+    nearest.add(heads[first % count], heads[second % count], low[is_near], rest)
 
 
 def _keys(words: np.ndarray, start: int) -> np.ndarray:
@@ -204,4 +215,4 @@ def _keys(words: np.ndarray, start: int) -> np.ndarray:
 
 
 def _count(different: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(different).sum(1, dtype=np.int64)
+    return np.asarray(np.bitwise_count(different).sum(1, dtype=np.int64))

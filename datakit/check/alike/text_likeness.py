@@ -1,44 +1,42 @@
-"""Whether two texts are nearly the same, by their characters."""
+"""Whether two texts are nearly the same, by their words."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
 
-import numpy as np
-
 from datakit.check.alike.likeness import Likeness
-from datakit.check.alike.texts import LONG, normal, shingles
+from datakit.check.alike.texts import letters_of, normal, words_of
 
-NEAR = 0.8
-"""Share of the strings of five characters that two texts have in common, of those that either has."""
+LONG = 20
+"""Words of the longer one from which on some may differ: in a short text, a word is much of what it says."""
+
+NEAR = 0.9
+"""Share of the words of both that are the same in the same order: two of twenty may be others."""
 
 
 def text_likeness(one: str, other: str) -> Likeness | None:
     """How the second of two texts is the first one again; None where it is another one.
 
-    Texts of less than `LONG` words must be equal but for case, blanks, punctuation and Unicode forms, and all must have
-    the same words with digits: `in 2019` and `in 2020` are two sentences.
+    Short ones must be equal but for case, blanks, punctuation and Unicode forms. In long ones words may differ, but
+    none with digits: `in 2019` and `in 2020` are two texts.
     """
     if one == other:
         return Likeness("text", ("identical",), 1.0)
     first, second = normal(one), normal(other)
     if not first or not second:
         return None
-    if first == second:
+    if letters_of(first) == letters_of(second):
         return Likeness("text", (_form(one, other),), 1.0)
-    words = first.split(), second.split()
-    if min(map(len, words)) < LONG or _numbers(words[0]) != _numbers(words[1]):
+    words = words_of(first), words_of(second)
+    if max(map(len, words)) < LONG or _numbers(words[0]) != _numbers(words[1]):
         return None
-    share = jaccard(first, second)
-    return Likeness("text", (_changed(*words),), share) if share >= NEAR else None
-
-
-def jaccard(one: str, other: str) -> float:
-    """Share of the strings of `SHINGLE` characters that two texts have in common, of those that either has."""
-    first, second = shingles(one), shingles(other)
-    both = len(np.intersect1d(first, second, assume_unique=True))
-    return both / (len(first) + len(second) - both)
+    matcher = difflib.SequenceMatcher(None, *words)
+    if matcher.real_quick_ratio() < NEAR or matcher.quick_ratio() < NEAR or matcher.ratio() < NEAR:
+        return None
+    steps = (step for step in matcher.get_opcodes() if step[0] != "equal")
+    count = sum(max(end - start, to - since) for _, start, end, since, to in steps)
+    return Likeness("text", (f"with {count} word{'s' * (count != 1)} changed",), matcher.ratio())
 
 
 def _numbers(words: list[str]) -> list[str]:
@@ -51,14 +49,6 @@ def _form(one: str, other: str) -> str:
         return "in another Unicode form"
     if one.split() == other.split():
         return "with other blanks"
-    if " ".join(one.split()).casefold() == " ".join(other.split()).casefold():
+    if one.casefold() == other.casefold():
         return "in another case"
     return "with other punctuation, case or blanks"
-
-
-def _changed(one: list[str], other: list[str]) -> str:
-    """How many words differ, if both are not too long to say."""
-    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    changes = [(c - b, e - d) for kind, b, c, d, e in matcher.get_opcodes() if kind != "equal"]
-    count = sum(max(pair) for pair in changes)
-    return f"with {count} word{'s' * (count != 1)} changed"

@@ -57,7 +57,7 @@ def lines(report: Report, width: int = 80, colour: bool = True) -> list[str]:
     if len(report.findings) > _TABLE:
         found += [*_table(report.findings, room), ""]
     for note in report.notes:
-        found += _folded(f"not checked: {clean(note)}", room, after=2)
+        found += _folded(f"note: {clean(note)}", room, after=2)
     if report.interrupted:
         stopped = f"stopped while {clean(report.interrupted)}: this is what was found so far, and not all"
         found += [styled("look", line) for line in _folded(stopped, room, after=2)]
