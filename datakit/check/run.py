@@ -100,7 +100,7 @@ def check(
         >>> samples = [{"label": 0, "text": "to be"}, {"label": 1, "text": "or not"}, {"label": 0, "text": "to be"}]
         >>> for finding in check(samples).findings:
         ...     print(f"{finding.severity}: {finding.kind}: {finding.text}")
-        note: duplicate: 1 record is a copy of an earlier one, bit for bit, in 1 sets
+        note: duplicate: 1 record is a copy of an earlier one, bit for bit, in 1 set
     """
     for kind in (*only, *ignore):
         if kind not in KINDS:
