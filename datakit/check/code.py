@@ -31,7 +31,7 @@ _SECONDS = 8.0  # for the records that go through the chain
 _PATIENCE = 20.0  # for one record, or for the first batch
 _ELSEWHERE = 30.0  # for a process that is started anew
 _FILES = 9  # records that are read to see which files they share
-_STEPS = ("objects", "chain", "files", "memory", "batch", "another process")
+_STEPS = ("objects", "chain", "batch", "files", "memory", "another process")
 
 
 def code_findings(
@@ -41,6 +41,7 @@ def code_findings(
     part: str = "",
     seed: int = 0,
     records: int = 64,
+    probes: bool = True,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Finding]:
     """What is wrong with a dataset, its transforms and its loader, one finding after another as they become known.
@@ -58,6 +59,8 @@ def code_findings(
         part: what the dataset is called in places: a split.
         seed: which records are looked at, and of the keys.
         records: how many are looked at, spread over the dataset.
+        probes: whether processes are started to see what workers share, how memory grows and what another process
+            makes of the same record; without them only the objects, the chain and the first batch are looked at.
         progress: called with what is done next, how many such steps are done, and how many there are.
 
     Examples:
@@ -69,7 +72,7 @@ def code_findings(
     """
     if isinstance(loader, Loader):
         seed = loader.seed
-    check = _Check(dataset, loader, part, seed, records, progress)
+    check = _Check(dataset, loader, part, seed, records, probes, progress)
     yield from check.findings()
 
 
@@ -83,6 +86,7 @@ class _Check:
         part: str,
         seed: int,
         records: int,
+        probes: bool,
         progress: Callable[[str, int, int], None],
     ) -> None:
         self.dataset, self.loader, self.part, self.seed, self.progress = dataset, loader, part, seed, progress
@@ -91,7 +95,7 @@ class _Check:
         self.order = order
         self.total = len(_STEPS) - 1 + len(self.indices)
         self.done = 0
-        self.hangs = False
+        self.hangs, self.probes = False, probes
         self.prints: list[Printed] = []
         self.unsendable = False
 
@@ -100,9 +104,10 @@ class _Check:
         if self.indices:
             yield from self._chain()
         if self.indices and not self.hangs:
+            yield from self._batch()
+        if self.indices and not self.hangs and self.probes:
             yield from self._files()
             yield from self._memory()
-            yield from self._batch()
             yield from self._elsewhere()
 
     def _begin(self, what: str) -> None:

@@ -166,16 +166,22 @@ class _Run:
         self.options.progress(what, done, total)
 
     def _code(self) -> None:
-        """The code, on some records of each part."""
+        """The code, on some records of each part; what takes processes of its own, once for the same class and chain."""
         if not CODE_KINDS.intersection(self.options.kinds):
             return
+        tried: list[Any] = []
         for part in self.parts:
-            if not len(part.dataset):
-                continue
+            made_of = (type(part.dataset), part.dataset.transform)
             found = code_findings(
-                part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
+                part.dataset,
+                self.loader,
+                part=part.name,
+                seed=self.options.seed,
+                records=self.options.looked,
+                probes=made_of not in tried,
                 progress=self._progress,
-            )  # fmt: skip
+            )
+            tried.append(made_of)
             for finding in found:
                 self.findings.append(finding)
 
