@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader
 
 from datakit.check.children import ProbeError, attended
 from datakit.check.containers import many_objects
-from datakit.check.elsewhere import differences, prints_elsewhere
+from datakit.check.elsewhere import changed_elsewhere, prints_elsewhere
 from datakit.check.findings import Finding, Offender, Place
 from datakit.check.generators import generators
 from datakit.check.growth import growing
-from datakit.check.handles import shared_handles
+from datakit.check.handles import open_handles, shared_handles
 from datakit.check.objects import Held, held, is_of_user
 from datakit.check.pickling import unpicklable
 from datakit.check.tally import Tally, of_code
@@ -23,7 +23,6 @@ from datakit.check.through import Begun, OfCode, Printed, Through, look_through
 from datakit.dataset import Dataset
 from datakit.inspection.batch_checks import batch_findings
 from datakit.inspection.findings import split_folders
-from datakit.inspection.record_checks import where
 from datakit.loader import Loader
 from datakit.sampling import Key, KeySampler
 
@@ -66,9 +65,9 @@ def code_findings(
     Examples:
         >>> from datakit import Mapped
         >>> from datakit.check.code import code_findings
-        >>> for finding in code_findings(Mapped([{"value": 1.5}] * 4, lambda sample: sample)):
-        ...     print(finding.severity, finding.kind, finding.text.split(" (")[0])
-        warning unpicklable dataset.fn is a lambda
+        >>> finding = next(code_findings(Mapped([{"value": 1.5}] * 4, lambda sample: sample)))
+        >>> finding.severity, finding.kind, finding.text.split(" (")[0]
+        ('warning', 'unpicklable', 'dataset.fn is a lambda')
     """
     if isinstance(loader, Loader):
         seed = loader.seed
@@ -137,7 +136,7 @@ class _Check:
         yield from generators(found)
         yield from many_objects(found)
         method = start_method(self.loader)
-        shared = [] if method != "fork" else [one.path for one in _open(found)]
+        shared = [] if method != "fork" else [one.path for one in open_handles(found)]
         for finding in unpicklable(self._roots(), start_method=method):
             is_handle = any(finding.text.startswith(path) for path in shared)
             self.unsendable = self.unsendable or finding.kind == "unpicklable"
@@ -177,7 +176,7 @@ class _Check:
         return work() if torch.cuda.is_initialized() else attended(work, _PATIENCE)  # CUDA does not survive a fork
 
     def _stuck(self, index: int, trouble: str) -> Finding:
-        place = Place(self.part, index, self.dataset.path_of(index))
+        place = self._place(index)
         text = f"reading record {index} did not come to its end: {trouble}. The rest was not looked at"
         return Finding("chain", text, 1, len(self.indices), (Offender(place, trouble),))
 
@@ -201,7 +200,7 @@ class _Check:
 
         def work() -> Iterator[Finding]:
             for what, found in batch_findings(given, self.dataset, keys, is_own=is_own):
-                offenders = tuple(Offender(Place(self.part, i, self.dataset.path_of(i))) for i in found.indices)
+                offenders = tuple(Offender(self._place(index)) for index in found.indices)
                 yield Finding(
                     what, found.text, len(offenders), 0, offenders, found.hint, "warning" if what == "padding" else None
                 )
@@ -221,7 +220,8 @@ class _Check:
             return
         if error:
             yield Finding("unpicklable", f"dataset can be pickled, but not be made of that again: {error}")
-        yield from self._compared(prints)
+        own = [(self._place(one.key.index), one.print) for one in self.prints]
+        yield from changed_elsewhere(own, prints)
 
     def _has_code_of_user(self) -> bool:
         """Whether there is code that nobody has tested; what is of a script cannot be made in another process."""
@@ -229,28 +229,8 @@ class _Check:
         modules = {kind.__module__ for kind in kinds if is_of_user(kind)}
         return bool(modules) and "__main__" not in modules
 
-    def _compared(self, prints: Sequence[Any]) -> Iterator[Finding]:
-        differing: dict[tuple[str, str], list[Offender]] = {}
-        for own, other in zip(self.prints, prints, strict=False):
-            place = Place(self.part, own.key.index, self.dataset.path_of(own.key.index))
-            for key, stage in differences(own.print, other).items():
-                differing.setdefault((key, stage), []).append(Offender(place))
-        for (key, stage), offenders in differing.items():
-            yield Finding(
-                "impure",
-                f"{key} is another in another process {where(stage)}, in {len(offenders)} of {len(prints)} samples: it "
-                "depends on the process, its worker number, or the order of a set",
-                len(offenders),
-                len(prints),
-                tuple(offenders),
-                "sort what comes from a set, and use neither hash() nor the process id",
-            )
-
-
-def _open(found: Sequence[Held]) -> list[Any]:
-    from datakit.check.handles import open_handles
-
-    return list(open_handles(found))
+    def _place(self, index: int) -> Place:
+        return Place(self.part, index, self.dataset.path_of(index))
 
 
 def _kind(value: Any) -> Any:

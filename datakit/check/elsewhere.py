@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from datakit.check.findings import Finding, Offender, Place
 from datakit.check.pickling import pickled_bytes
 from datakit.dataset import Dataset
+from datakit.inspection.record_checks import where
 from datakit.inspection.summary import fields
 from datakit.inspection.trouble import numbers
 from datakit.sampling import Key
@@ -60,6 +62,29 @@ def differences(one: Print, other: Print) -> dict[str, str]:
             if key not in first or key not in second or not _like(first[key], second[key]):
                 found.setdefault(key, stage)
     return found
+
+
+def changed_elsewhere(own: Sequence[tuple[Place, Print]], others: Sequence[Any]) -> Iterator[Finding]:
+    """A finding for each key that other processes hold otherwise.
+
+    Args:
+        own: where the records are, and their prints here.
+        others: the prints of another process.
+    """
+    differing: dict[tuple[str, str], list[Offender]] = {}
+    for (place, here), there in zip(own, others, strict=False):
+        for key, stage in differences(here, there).items():
+            differing.setdefault((key, stage), []).append(Offender(place))
+    for (key, stage), offenders in differing.items():
+        yield Finding(
+            "impure",
+            f"{key} is another in another process {where(stage)}, in {len(offenders)} of {len(others)} samples: it "
+            "depends on the process, its worker number, or the order of a set",
+            len(offenders),
+            len(others),
+            tuple(offenders),
+            "sort what comes from a set, and use neither hash() nor the process id",
+        )
 
 
 def _like(one: Any, other: Any) -> bool:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import itertools
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
 
 from datakit.check.children import ProbeError, attended
 from datakit.check.findings import Finding
+from datakit.check.objects import held
 from datakit.dataset import Dataset
 from datakit.phrasing import size
 from datakit.sampling import Key
@@ -27,6 +31,7 @@ _POINTS = 16  # readings of the memory in that time
 _LEAST = 2e6  # bytes of growth that are no chance
 _A_THOUSAND = 1e6  # bytes for 1,000 samples, below which an epoch does not matter
 _MOST = 2e9  # bytes of growth at which the probe ends
+_NAMED = 3  # containers in a sentence
 
 
 def growing(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int = 0) -> Iterator[Finding]:
@@ -41,24 +46,58 @@ def growing(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int = 0
         indices: of the records, in the order in which they are read, again and again under the keys of further epochs.
         seed: of the keys.
     """
+    if not len(indices):
+        return
     points: list[tuple[int, int]] = []
+    grown: list[Grown] = []
     with suppress(ProbeError):  # a record that hangs, or a process that dies, is a finding of another check
-        for point in attended(lambda: _readings(dataset, indices, seed), _PATIENCE):
-            points.append(point)
+        for one in attended(lambda: _readings(dataset, indices, seed), _PATIENCE):
+            if isinstance(one, Grown):
+                grown.append(one)
+            else:
+                points.append(one)
     slope = steady_growth(np.array(points, np.float64).reshape(-1, 2))
     if slope is None:
         return
-    samples = points[-1][0]
+    is_bounded = bool(grown) and all(one.limit is not None for one in grown)
     yield Finding(
         "memory",
         f"a process that reads records grows by {size(int(slope * 1000))} for every 1,000 samples (seen over "
-        f"{samples:,}): {size(int(slope * len(dataset)))} in an epoch, shared out among its workers",
+        f"{points[-1][0]:,}): {size(int(slope * len(dataset)))} in an epoch, shared out among its workers"
+        f"{''.join(f'; {one}' for one in grown[:_NAMED])}",
         advice="do not keep samples: look for a list or dict that is added to, and for functools.cache without a limit",
+        level="note" if is_bounded else None,
     )
 
 
-def _readings(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int) -> Iterator[tuple[int, int]]:
-    """(samples read, bytes of anonymous memory), again and again."""
+class Grown(NamedTuple):
+    """A container or cache that had more entries after reading than before, and how many it takes at most."""
+
+    path: str
+    before: int
+    after: int
+    limit: int | None
+
+    def __str__(self) -> str:
+        limit = "" if self.limit is None else f" of {self.limit:,}, where it ends"
+        return f"{self.path} went from {self.before:,} to {self.after:,} entries{limit}"
+
+
+def _sizes(dataset: Dataset) -> dict[str, tuple[int, int | None]]:
+    """(entries, limit) of the containers and caches that a dataset holds, by path."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for one in held(dataset, "dataset"):
+        if isinstance(one.value, list | dict | set | deque):
+            found[one.path] = len(one.value), getattr(one.value, "maxlen", None)
+        elif isinstance(one.value, functools._lru_cache_wrapper):
+            info = one.value.cache_info()
+            found[one.path] = info.currsize, info.maxsize
+    return found
+
+
+def _readings(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int) -> Iterator[tuple[int, int] | Grown]:
+    """(samples read, bytes of anonymous memory), again and again, and at the end what has grown."""
+    sizes = _sizes(dataset)
     start = time.monotonic()
     due, first = start + _SECONDS / _POINTS, 0
     for count, key in enumerate(_epochs(indices, seed), 1):
@@ -73,7 +112,11 @@ def _readings(dataset: Dataset, indices: Sequence[int] | np.ndarray, seed: int) 
         due = max(due, now) + _SECONDS / _POINTS
         is_flat = now - start > _EARLY and memory - first < _LEAST / 4
         if now - start > _SECONDS or is_flat or memory - first > _MOST:
-            return
+            break
+    for path, (entries, limit) in _sizes(dataset).items():
+        before = sizes.get(path, (0, None))[0]
+        if entries > before + count // 4:
+            yield Grown(path, before, entries, limit)
 
 
 def _epochs(indices: Sequence[int] | np.ndarray, seed: int) -> Iterator[Key]:

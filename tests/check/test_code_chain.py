@@ -1,7 +1,10 @@
 """What a chain brings about, and what keeps samples from a batch."""
 
+import subprocess
+
 import numpy as np
 import planted_code as planted
+import psutil
 import pytest
 import torch
 from planted_code import Clean
@@ -93,6 +96,14 @@ def test_what_differs_as_loaded_is_for_another_check():
             return planted.some_grey({**super().load(record), "index": record.number})
 
     assert [one.kind for one in found(Grey(transform=planted.draws_globally))] == ["batch"]
+
+
+def test_trouble_as_loaded_is_for_another_check():
+    def made(index):
+        points = np.full((5, 2), np.nan if index == 3 else 90.0, np.float32)
+        return {"image": planted.picture(index), "landmarks": points}
+
+    assert found(Mapped([made(index) for index in range(8)], transform=ToTensor())) == []
 
 
 def test_coordinates_in_two_units():
@@ -187,9 +198,20 @@ def test_ctrl_c_gives_what_was_found_so_far():
     assert texts[0].startswith("fails_for_some fails for")
 
 
-def test_no_process_is_left(monkeypatch):
-    import psutil
+def test_what_a_probe_started_is_killed_with_it():
+    def work():
+        yield subprocess.Popen(["sleep", "100"]).pid
+        planted.time.sleep(100)
 
+    probe = children.attended(work, 5)
+    started = next(probe)
+    assert psutil.pid_exists(started)
+    probe.close()
+    planted.time.sleep(0.1)
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+
+
+def test_no_process_is_left():
     list(children.attended(lambda: range(3), 10))
     given_up = children.attended(lambda: iter([planted.time.sleep(100)]), 0.2)
     with pytest.raises(children.ProbeError, match=r"nothing came back for 0\.2 seconds"):

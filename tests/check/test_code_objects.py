@@ -254,7 +254,8 @@ def test_the_weight_is_that_of_the_objects():
         np.arange(10**6),
         Columns(file=[str(number) for number in range(MANY)]),
         [0] * 10**6,  # one object
-        [number % 200 for number in range(MANY)],
+        [number * 7 % 200 for number in range(10**6)],  # two hundred
+        ["of them all"] * 10**6,
         [str(number) for number in range(50_000)],
         range(10**9),
         pd.DataFrame({"label": np.arange(10**6)}),

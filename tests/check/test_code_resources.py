@@ -32,6 +32,7 @@ def test_a_list_that_keeps_images_grows(monkeypatch):
     (finding,) = growing(planted.Keeping(), range(planted.N))
     assert (finding.kind, finding.severity) == ("memory", "warning")
     amount = float(finding.text.split("grows by ")[1].split(" MB")[0])
+    assert "; dataset.seen went from 0 to " in finding.text
     assert amount == pytest.approx(49.2, rel=0.15)  # 128 x 128 x 3 bytes of a sample
 
 
@@ -39,7 +40,17 @@ def test_a_cache_without_a_limit_grows(monkeypatch):
     monkeypatch.setattr(growth, "_SECONDS", 2.0)
     dataset = planted.Remembering(n=100_000)
     (finding,) = growing(dataset, range(100_000))
+    assert "planted_code.remembered went from 0 to " in finding.text
+    assert finding.severity == "warning"
     assert float(finding.text.split("grows by ")[1].split(" MB")[0]) == pytest.approx(50, rel=0.15)
+
+
+def test_a_cache_with_a_limit_is_worth_a_note(monkeypatch):
+    monkeypatch.setattr(growth, "_SECONDS", 1.0)
+    (finding,) = growing(planted.Bounding(n=100_000), range(100_000))
+    assert finding.severity == "note"
+    assert "planted_code.remembered_for_a_while went from 0 to " in finding.text
+    assert "entries of 100,000, where it ends" in finding.text
 
 
 @pytest.mark.parametrize("dataset", [Clean(), planted.Bounded()], ids=["clean", "bounded cache"])
@@ -59,6 +70,7 @@ def test_steady_is_told_from_noise_and_from_what_ends():
         assert growth(5e7 + rng.normal(0, 2e6, 16)) is None
     assert growth(5e7 + 3e7 * (samples > 900)) is None  # one step
     assert growth(5e7 + 5000 * np.minimum(samples, 800)) is None
+    assert growth(5e7 + 5e7 * (1 - np.exp(-samples / 300))) is None  # a cache that fills
     assert growth(9e7 - 5000 * samples) is None
     assert growth(5e7 + 100 * samples) is None  # 0.1 MB for 1,000 samples
     assert steady_growth(np.zeros((0, 2))) is None
