@@ -166,7 +166,7 @@ class _Run:
         self.options.progress(what, done, total)
 
     def _code(self) -> None:
-        """The code, on some records of each part; what takes processes of its own, once for the same class and chain."""
+        """The code, on some records of each part; what takes processes, once for the same class and chain."""
         if not CODE_KINDS.intersection(self.options.kinds):
             return
         tried: list[Any] = []
@@ -296,6 +296,8 @@ class _Saving:
 
 
 def _unreadable(part: Read) -> Iterator[Finding]:
+    if not len(part.dataset):
+        yield Finding("empty", f"there are no records{part.of}", advice="look at where the data lie, and at the split")
     failures = part.table.failures
     if failures:
         tried = part.table.known
