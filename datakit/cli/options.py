@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from datakit.errors import MissingDataError
+from datakit.errors import MissingDataError, TargetError
 
 if TYPE_CHECKING:
     from datakit.targets import Target
@@ -43,8 +43,7 @@ def _with(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
-place_options = _with(
-    click.argument("target"),
+_place = _with(
     click.option("--root", metavar="DIR", help="Where the data of a catalog name lie."),
     click.option("--synthetic", is_flag=True, help="Use a small drawn copy of the dataset instead."),
     click.option(
@@ -52,8 +51,7 @@ place_options = _with(
     ),
     click.option("--split", metavar="NAME", help="Split of a catalog name."),
 )
-target_options = _with(
-    place_options,
+_chain = _with(
     click.option(
         "-t",
         "typed",
@@ -64,6 +62,9 @@ target_options = _with(
     click.option("--transform", metavar="MODULE:OBJECT", help="A transform or chain of your own, in place of -t."),
     click.option("--seed", type=int, metavar="N", help="Of the order and the random transforms.  [default: 0]"),
 )
+place_options = _with(click.argument("target"), _place)
+target_options = _with(place_options, _chain)
+optional_target_options = _with(click.argument("target", required=False), _place, _chain)
 
 
 def _split(name: str, options: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ def _split(name: str, options: dict[str, Any]) -> str:
 
 def open_(options: dict[str, Any]) -> Target:
     """The target of the shared options."""
-    from datakit.targets import TargetError, chain_of, open_target
+    from datakit.targets import chain_of, open_target
 
     name, root = options["target"], options["root"]
     chain = chain_of(options.get("typed", ()), options.get("transform"))

@@ -1,0 +1,59 @@
+"""A dataset or loader as a load on the machine: its first batch was made in a child."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from datakit.doctor.child import Outcome
+from datakit.doctor.model import Check, Load
+from datakit.doctor.wording import amount, plural
+from datakit.errors import TargetError
+
+_PREFETCH, _BATCH_SIZE = 2, 32  # of torch's DataLoader, and of datakit bench
+
+
+def load_of(workers: int | None, prefetch: int | None, batch_size: int | None, cores: int) -> Load:
+    """The load that was asked for; without figures, a worker for each of `cores`, 2 batches ahead, 32 samples."""
+    source = "a typical float32 batch of 3 x 224 x 224"
+    count = cores if workers is None else workers
+    return Load(count, prefetch or _PREFETCH, batch_size or _BATCH_SIZE, source=source)
+
+
+def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, workers: int | None) -> tuple[Check, Load]:
+    """What one batch weighs, and the load that comes of it.
+
+    Args:
+        outcome: of the stage `batch` of `target_probe`.
+        options: of the target.
+        load: that was asked for.
+        workers: that were asked for; a loader's own count where none were.
+
+    Raises:
+        TargetError: the target makes no sense as it was typed.
+    """
+    name = str(options["target"])
+    if not outcome.is_good:
+        is_import = outcome.kind in ("ImportError", "ModuleNotFoundError", "OSError") and not outcome.text.startswith(
+            name
+        )
+        why = "shared memory is held against a typical batch instead"
+        fix = f"datakit inspect {name}" + (f" --root {options['root']}" if options["root"] else "")
+        found = f"{name} gave no batch: it {outcome.error}"
+        return Check("batch", "note" if is_import and outcome.kind != "OSError" else "broken", found, why, fix), load
+    value = outcome.value
+    if "refused" in value:
+        raise TargetError(value["refused"])
+    count = value["workers"] if workers is None and value["workers"] is not None else load.workers
+    load = replace(
+        load,
+        workers=count,
+        prefetch=value["prefetch"] or load.prefetch,
+        batch_size=value["batch_size"] or load.batch_size,
+        batch_bytes=value["bytes"],
+        batch_tensors=value["tensors"],
+        source="as measured",
+    )
+    found = f"{amount(value['bytes'])} in {plural(value['tensors'], 'tensor')}, the largest {value['shapes']}"
+    return Check("batch", "ok", found, figures=load.document()), load

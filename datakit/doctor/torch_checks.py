@@ -1,0 +1,129 @@
+"""torch, torchvision and torchaudio: whether they are there, belong together, and work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from datakit.doctor.child import Outcome
+from datakit.doctor.installed import Installed, copies
+from datakit.doctor.model import Check
+from datakit.doctor.pip import pip_install
+from datakit.doctor.together import PACKAGES, Trio, disagreement, mixture, wanted
+
+NEEDS = {
+    "torch": "nothing of datakit that reads, transforms or loads works without it",
+    "torchvision": "images, boxes, masks and the models of the references need it",
+    "torchaudio": "the transforms of sound need it",
+}
+_LIBRARY = "libraries of CUDA that it was built for are not found: its wheel was copied or cut short, or another build"
+
+
+def torch_checks(
+    found: Mapping[str, Installed | None], outcomes: Mapping[str, Outcome], least: Mapping[str, str]
+) -> Iterator[Check]:
+    """A check of each of the three, and one of their builds.
+
+    Args:
+        found: what is installed, by name.
+        outcomes: of the stages of `torch_probe`.
+        least: the least version that datakit takes, by name.
+    """
+    trio = wanted(found, least["torch"])
+    for name in PACKAGES:
+        yield _one(name, found, outcomes, least[name], trio)
+    yield from _builds(found, outcomes, trio)
+
+
+def _one(
+    name: str, found: Mapping[str, Installed | None], outcomes: Mapping[str, Outcome], least: str, trio: Trio
+) -> Check:
+    here, torch, outcome = found[name], found["torch"], outcomes[name]
+    fix = trio.command(_build(found))
+    places = copies(name)
+    if here is None and not outcome.is_good:
+        if places and outcome.kind != "ModuleNotFoundError":
+            return Check(name, "broken", f"{places[0]} has no metadata and {outcome.error}", NEEDS[name], fix)
+        return Check(name, "broken", f"not installed: {outcome.error}", NEEDS[name], fix)
+    if here is None:
+        return Check(name, "note", f"{outcome.value['version']}, without metadata of its own", _unknown(places), "")
+    said = f"{here.build or here.version}"
+    if _below(here, least):
+        return Check(name, "broken", f"{said}, and datakit needs {least} or later", NEEDS[name], fix)
+    why = disagreement(name, torch, here) if torch is not None and name != "torch" else ""
+    if outcome.is_good:
+        if why:
+            return Check(name, "warning", f"{said}: {why}", "it imports, but its compiled parts are for another", fix)
+        return Check(name, "ok", f"{said}{_about(name, outcome)}")
+    if name != "torch" and not outcomes["torch"].is_good and outcome.error == outcomes["torch"].error:
+        note = why or "not tried: torch does not import"
+        return Check(
+            name, "broken" if why else "note", f"{said}: {note}", NEEDS[name] if why else "", fix if why else ""
+        )
+    return Check(name, "broken", f"{said} {outcome.error}", why or _cause(outcome), _remedy(outcome, why, trio, found))
+
+
+def _unknown(places: list[str]) -> str:
+    return (
+        f"pip does not know it, so its version cannot be held against the others; it is {places[0]}" if places else ""
+    )
+
+
+def _below(here: Installed, least: str) -> bool:
+    from datakit.doctor.requirement import numbers
+
+    return numbers(here.public) < numbers(least)
+
+
+def _about(name: str, outcome: Outcome) -> str:
+    works = {"torch": "", "torchvision": ", its operators work", "torchaudio": ", its filters work"}[name]
+    return works if outcome.value else ""
+
+
+def _cause(outcome: Outcome) -> str:
+    """What an error of an import usually means."""
+    if outcome.how == "hung":
+        return "a lock, a file system or a driver does not answer; the command shows where it waits"
+    if outcome.how == "died":
+        return "its compiled parts are damaged, or meant for another processor, Python or library"
+    if "lib" in outcome.text and ("cannot open shared object" in outcome.text or "undefined symbol" in outcome.text):
+        return f"{_LIBRARY} of a library comes first on LD_LIBRARY_PATH"
+    return "its files are incomplete, or of several versions"
+
+
+def _remedy(outcome: Outcome, why: str, trio: Trio, found: Mapping[str, Installed | None]) -> str:
+    if outcome.how == "hung":
+        return 'python -X faulthandler -c "import faulthandler as f; f.dump_traceback_later(30); import torch"'
+    if outcome.kind == "ModuleNotFoundError" and outcome.name.split(".")[0] not in PACKAGES and not why:
+        return pip_install(outcome.name.split(".")[0])
+    return trio.command(_build(found), force=not why)
+
+
+def _build(found: Mapping[str, Installed | None]) -> str:
+    """The build that needs an index of its own; PyPI's need none."""
+    torch = found.get("torch")
+    return "" if torch is None else torch.index
+
+
+def _builds(found: Mapping[str, Installed | None], outcomes: Mapping[str, Outcome], trio: Trio) -> Iterator[Check]:
+    torch = found["torch"]
+    if torch is None:
+        return
+    others = [one for name, one in found.items() if name != "torch" and one is not None]
+    mixed = list(filter(None, (mixture(torch, other) for other in others)))
+    if mixed:
+        works = all(outcomes[other.name].is_good for other in others)
+        why = "their operators do not run on the GPU, or do not load at all"
+        yield Check("builds", "warning" if works else "broken", "; ".join(mixed), why, trio.command(_matching(torch)))
+        return
+    named = f"CUDA {torch.cuda}" if torch.cuda else "CPU" if torch.local == "cpu" else torch.local or "unknown"
+    yield Check("builds", "ok", f"{named}, as far as they say it")
+
+
+def _matching(torch: Installed) -> str:
+    """The index of the build of torch, where it says one that has an index."""
+    return torch.local if torch.local == "cpu" or torch.local.startswith("cu") else ""
+
+
+def torch_is_broken(outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether nothing that needs torch can be tried."""
+    return not outcomes["torch"].is_good
