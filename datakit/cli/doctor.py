@@ -62,12 +62,12 @@ def groups(text: str) -> tuple[str, ...]:
 def doctor(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
     """Say what is wrong with this machine and this installation before a training does, and how to mend it.
 
-    It looks at Python and what datakit requires, at torch, torchvision and torchaudio together, at cores and memory, at
-    what the workers of a loader need, at what reads pictures and sounds, and at folders and mirrors. It works where torch
-    is missing or broken: what may crash or hang is tried in other processes.
+    It looks at Python and what datakit requires, at torch, torchvision and torchaudio together, at cores and memory,
+    at what the workers of a loader need, at what reads pictures and sounds, and at folders and mirrors. It works where
+    torch is missing or broken: what may crash or hang is tried in other processes.
 
-    TARGET, as `datakit bench` takes it, is read for one batch, which shared memory is then held against. With --root, the
-    space that a dataset of the catalog needs is looked at too.
+    TARGET, as `datakit bench` takes it, is read for one batch, which shared memory is then held against. With --root,
+    the space that a dataset of the catalog needs is looked at too.
 
     The exit code is 1 where something will break, else 0.
 

@@ -5,27 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 
 _LONGEST = 300  # characters of a message
-REQUIRED = frozenset(
-    [
-        "torch",
-        "torchvision",
-        "torchaudio",
-        "numpy",
-        "pandas",
-        "PIL",
-        "skimage",
-        "soundfile",
-        "kaldi_io",
-        "datasets",
-        "pyarrow",
-        "filelock",
-        "requests",
-        "tqdm",
-        "jinja2",
-        "matplotlib",
-        "psutil",
-    ]
-)
+REQUIRED = frozenset((
+    "torch", "torchvision", "torchaudio", "numpy", "pandas", "PIL", "skimage", "soundfile", "kaldi_io", "datasets",
+    "pyarrow", "filelock", "requests", "tqdm", "jinja2", "matplotlib", "psutil",
+))  # fmt: skip
 """Modules that datakit cannot do without."""
 
 
@@ -55,6 +38,6 @@ def _importing(trace: TracebackType | None) -> str:
         frame = trace.tb_frame
         root = str(frame.f_globals.get("__name__", "")).split(".")[0]
         if frame.f_code.co_name == "<module>" and root in REQUIRED:
-            found = root if not found else found
+            found = found or root
         trace = trace.tb_next
     return found

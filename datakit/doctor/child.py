@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Literal, TypeAlias
 
@@ -53,18 +54,19 @@ class Probe:
     """Stages that run beside this process, from now on.
 
     Args:
-        module: where the functions are, below `datakit.doctor`.
+        module: where the functions are, such as `datakit.doctor.torch_probe`.
         stages: their names, with the arguments of each.
         limit: seconds after which a stage counts as hung.
+        basis: the stage that the others build on: where that ends the process or hangs, they are not tried.
 
     Examples:
         >>> from datakit.doctor.child import Probe
-        >>> Probe("workers_probe", {"semaphores": ()}, limit=30).outcomes()["semaphores"].how
+        >>> Probe("datakit.doctor.workers_probe", {"semaphores": ()}, limit=30).outcomes()["semaphores"].how
         'returned'
     """
 
-    def __init__(self, module: str, stages: Mapping[str, Sequence[Any]], limit: float) -> None:
-        self.module, self.limit = module, limit
+    def __init__(self, module: str, stages: Mapping[str, Sequence[Any]], limit: float, basis: str = "") -> None:
+        self.module, self.limit, self.basis = module, limit, basis
         self.left = dict(stages)
         self.done: dict[str, Outcome] = {}
         self._start()
@@ -91,14 +93,17 @@ class Probe:
         return self.done
 
     def stop(self) -> None:
-        """End the process, and what it has started."""
+        """End the process, and what it has started; nothing is waited for."""
+        self._end()
+        self._said.close()
+        self._noise.close()
+
+    def _end(self) -> None:
         if self._is_over:
             return
         self._is_over = True
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
     def _wait(self) -> int | None:
@@ -113,21 +118,22 @@ class Probe:
                 time.sleep(_POLL)
             return self._process.returncode
         finally:
-            self.stop()
+            self._end()
 
     def _collect(self, status: int | None) -> bool:
         """Take over what the child said; whether another one is to go on."""
         running = ""
         for line in _lines(self._said):
             said = json.loads(line)
-            running = said["begin"] if "begin" in said else ""
+            running = said.get("begin", "")
             if "end" in said:
                 self.left.pop(said["end"], None)
                 self.done[said["end"]] = Outcome(**said["outcome"])
         noise = _lines(self._noise)
         if self.left:
             ended = self._ended(status, noise)
-            for name in [running] if running else list(self.left):  # none has begun: the child itself does not start
+            goes_on = running and running != self.basis  # where none has begun, the child itself does not start
+            for name in [running] if goes_on else list(self.left):
                 self.left.pop(name, None)
                 self.done[name] = ended
         self._said.close()

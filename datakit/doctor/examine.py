@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from datakit.doctor.limits import read_memory, read_processes
 from datakit.doctor.machine import cores_check, memory_check, processes_check, system_checks, threads_check
 from datakit.doctor.model import Check
 from datakit.doctor.places import disk_check, folder_check, mirror_checks, read_folder
-from datakit.doctor.python_checks import EXTRAS, copy_checks, extra_checks, python_checks, requirement_checks
+from datakit.doctor.python_checks import EXTRAS, UNTRIED, copy_checks, extra_checks, python_checks, requirement_checks
 from datakit.doctor.requirement import parsed
 from datakit.doctor.start import start_checks
 from datakit.doctor.target_check import batch_check, load_of
@@ -82,7 +83,7 @@ class Examination:
     def __enter__(self) -> Self:
         try:
             for name, (module, stages) in self._wanted().items():
-                self._probes[name] = Probe(module, stages, self.asked.limit)
+                self._probes[name] = Probe(f"datakit.doctor.{module}", stages, self.asked.limit, basis="torch")
         except BaseException:
             self.__exit__()
             raise
@@ -149,8 +150,8 @@ class Examination:
         yield from copy_checks({**self.found, "numpy": installed("numpy")})
 
     def _torch(self) -> Iterator[Check]:
-        least = {one.name: one.bounds.removeprefix(">=") for one in self.requirements if one.name in PACKAGES}
-        least = {**_LEAST, **{name: f"{bound}.0" for name, bound in least.items() if bound.count(".") == 1}}
+        bounds = {one.name: re.search(r">=(\d+\.\d+)", one.bounds) for one in self.requirements}
+        least = {name: f"{bound[1]}.0" if (bound := bounds.get(name)) else version for name, version in _LEAST.items()}
         outcomes, torch = self._of("torch"), self.found["torch"]
         yield from torch_checks(self.found, outcomes, least)
         cuda = torch.cuda if torch is not None else ""
@@ -167,7 +168,10 @@ class Examination:
     def _loader(self) -> Iterator[Check]:
         import resource
 
-        if self.asked.target is not None:
+        if self.asked.target is not None and self._torch_value("version") is None:
+            why = "shared memory is held against a typical batch instead"
+            yield Check("batch", "note", "not made: torch does not import", why)
+        elif self.asked.target is not None:
             check, self.load = batch_check(
                 self._of("target")["batch"], self.asked.target, self.load, self.asked.workers
             )
@@ -188,6 +192,11 @@ class Examination:
         outcomes = {**self._of("imports"), **self._of("torch")}
         missing = Outcome("raised", error="is not installed", kind="ModuleNotFoundError")
         yield from codec_checks(outcomes)
+        if self._torch_value("version") is None:
+            missing = Outcome("raised", error=UNTRIED)
+            outcomes = {
+                name: outcome for name, outcome in outcomes.items() if name not in ("torchcodec", "tensorboard")
+            }
         yield from extra_checks(self.requirements, {name: outcomes.get(name, missing) for name in EXTRAS})
 
     def _places(self) -> Iterator[Check]:
@@ -226,4 +235,8 @@ def _folders(environment: Mapping[str, str]) -> Iterator[Check]:
             "TMPDIR", "broken", str(error), "nothing can be unpacked or compiled", "export TMPDIR=/a/folder/of/yours"
         )
         return
+    asked = environment.get("TMPDIR")
+    if asked and os.path.realpath(asked) != os.path.realpath(place):
+        why = f"{place} is taken in its place"
+        yield Check("TMPDIR", "warning", f"{asked} is not there, or not writable", why, f"mkdir -p {asked}")
     yield folder_check("TMPDIR", read_folder(place), "TMPDIR", "what is temporary is written there")

@@ -21,6 +21,7 @@ EXTRAS = {
     "tokenizers": "vocabularies of Hugging Face's tokenizers",
 }
 """What is optional and used by datakit itself, and for what."""
+UNTRIED = "not tried: torch does not import"
 
 
 def python_checks(folder: Path) -> Iterator[Check]:
@@ -115,6 +116,8 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
             yield Check(
                 name, "warning", f"{here.version} is out of range: {one}", f"for {purpose}", pip_install(str(one))
             )
+        elif outcome.error == UNTRIED:
+            yield Check(name, "note", f"{here.version}, {UNTRIED}")
         elif outcome.is_good:
             yield Check(name, "ok", f"{here.version}{_about(outcome)}, works")
         else:
@@ -144,10 +147,21 @@ def _broken_extra(name: str, here: Installed, outcome: Outcome, purpose: str) ->
 def copy_checks(found: Mapping[str, Installed | None]) -> Iterator[Check]:
     """Several copies of a package on `sys.path`: which one counts."""
     for name, one in found.items():
-        places = copies(name)
-        metadata = one.places if one is not None else ()
-        if len(places) > 1 or len(metadata) > 1:
-            where = places if len(places) > 1 else list(metadata)
-            why = "the first one is imported, and parts of the other may be found by what belongs to it"
-            fix = f"{pip_install('x').rpartition(' install')[0]} uninstall -y {name} {name}" if len(places) == 1 else ""
-            yield Check(f"copies of {name}", "warning", "; ".join(where), why, fix or "env | grep PYTHONPATH")
+        places = [str(Path(file).parent.parent) for file in copies(name)]
+        metadata = [Path(place).name for place in one.places] if one is not None else []
+        why = "the first one is imported, and parts of the other may be found by what belongs to it"
+        if len(places) > 1:
+            yield Check("copies", "warning", f"{name} in {' and in '.join(places)}", why, _without(places))
+        elif len(metadata) > 1:
+            fix = f"{pip_install().partition(' install')[0]} uninstall -y {name}  # twice, then install it again"
+            yield Check("copies", "warning", f"{name}: {' and '.join(metadata)} in {places}", why, fix)
+
+
+def _without(places: Sequence[str]) -> str:
+    """How one of several folders comes off `sys.path`."""
+    typed = {os.path.realpath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
+    if typed & set(places):
+        return "unset PYTHONPATH"
+    if any("/.local/" in place for place in places):
+        return "export PYTHONNOUSERSITE=1"
+    return f"{sys.executable} -c \"import sys; print(*sys.path, sep='\\n')\""

@@ -1,4 +1,4 @@
-"""About how large the files of the catalog are, for the space that they need: upstream publishes it, nobody checks it."""
+"""About how large the files of the catalog are, for the space that they need; nobody checks these figures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES = {
 }
 """Name of a file -> bytes of it, and of what is unpacked from it; rounded.
 
-Sources: the pages of openslr.org (1, 12), datashare.ed.ac.uk (VCTK), the pages of the datasets, and the files themselves.
+Sources: openslr.org (1, 12), datashare.ed.ac.uk (VCTK), the pages of the datasets, and the files themselves.
 """
 
 

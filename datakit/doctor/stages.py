@@ -19,7 +19,7 @@ def serve() -> None:
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     module, stages = sys.argv[2], json.loads(sys.argv[3])
-    probe = import_module(f"datakit.doctor.{module}")
+    probe = import_module(module)
     for name, arguments in stages.items():
         _tell(said, {"begin": name})
         outcome = _outcome(getattr(probe, name.partition(" ")[0]), arguments)

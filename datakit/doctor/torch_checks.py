@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from collections.abc import Iterator, Mapping
 
 from datakit.doctor.child import Outcome
@@ -15,6 +17,7 @@ NEEDS = {
     "torchvision": "images, boxes, masks and the models of the references need it",
     "torchaudio": "the transforms of sound need it",
 }
+_WORKS = {"torch": "", "torchvision": ", its operators work", "torchaudio": ", its filters work"}
 _LIBRARY = "libraries of CUDA that it was built for are not found: its wheel was copied or cut short, or another build"
 
 
@@ -47,19 +50,20 @@ def _one(
     if here is None:
         return Check(name, "note", f"{outcome.value['version']}, without metadata of its own", _unknown(places), "")
     said = f"{here.build or here.version}"
-    if _below(here, least):
-        return Check(name, "broken", f"{said}, and datakit needs {least} or later", NEEDS[name], fix)
     why = disagreement(name, torch, here) if torch is not None and name != "torch" else ""
+    is_tried = name == "torch" or outcomes["torch"].is_good
+    ended = "" if outcome.is_good or not is_tried else f" {outcome.error}"
+    if _below(here, least):
+        return Check(name, "broken", f"{said}{ended}", why or f"datakit needs {name} {least} or later", fix)
+    if outcome.is_good and why:
+        return Check(name, "warning", f"{said}: it imports", f"{why}: some of its compiled parts may not work", fix)
     if outcome.is_good:
-        if why:
-            return Check(name, "warning", f"{said}: {why}", "it imports, but its compiled parts are for another", fix)
-        return Check(name, "ok", f"{said}{_about(name, outcome)}")
-    if name != "torch" and not outcomes["torch"].is_good and outcome.error == outcomes["torch"].error:
-        note = why or "not tried: torch does not import"
+        return Check(name, "ok", f"{said}{_WORKS[name]}")
+    if not is_tried:
         return Check(
-            name, "broken" if why else "note", f"{said}: {note}", NEEDS[name] if why else "", fix if why else ""
+            name, "broken" if why else "note", f"{said}, not tried: torch does not import", why, fix if why else ""
         )
-    return Check(name, "broken", f"{said} {outcome.error}", why or _cause(outcome), _remedy(outcome, why, trio, found))
+    return Check(name, "broken", f"{said}{ended}", why or _cause(outcome), _remedy(name, outcome, why, trio, found))
 
 
 def _unknown(places: list[str]) -> str:
@@ -74,11 +78,6 @@ def _below(here: Installed, least: str) -> bool:
     return numbers(here.public) < numbers(least)
 
 
-def _about(name: str, outcome: Outcome) -> str:
-    works = {"torch": "", "torchvision": ", its operators work", "torchaudio": ", its filters work"}[name]
-    return works if outcome.value else ""
-
-
 def _cause(outcome: Outcome) -> str:
     """What an error of an import usually means."""
     if outcome.how == "hung":
@@ -90,12 +89,13 @@ def _cause(outcome: Outcome) -> str:
     return "its files are incomplete, or of several versions"
 
 
-def _remedy(outcome: Outcome, why: str, trio: Trio, found: Mapping[str, Installed | None]) -> str:
+def _remedy(name: str, outcome: Outcome, why: str, trio: Trio, found: Mapping[str, Installed | None]) -> str:
     if outcome.how == "hung":
-        return 'python -X faulthandler -c "import faulthandler as f; f.dump_traceback_later(30); import torch"'
+        return f'{sys.executable} -c "import faulthandler as f; f.dump_traceback_later(30); import {name}"'
     if outcome.kind == "ModuleNotFoundError" and outcome.name.split(".")[0] not in PACKAGES and not why:
         return pip_install(outcome.name.split(".")[0])
-    return trio.command(_build(found), force=not why)
+    install = trio.command(_build(found), force=not why)
+    return f'{install}\n{sys.executable} -X faulthandler -c "import {name}"' if outcome.how == "died" else install
 
 
 def _build(found: Mapping[str, Installed | None]) -> str:
@@ -105,25 +105,17 @@ def _build(found: Mapping[str, Installed | None]) -> str:
 
 
 def _builds(found: Mapping[str, Installed | None], outcomes: Mapping[str, Outcome], trio: Trio) -> Iterator[Check]:
+    """Whether the builds are for the same CUDA; of versions that belong together, as others are told of already."""
     torch = found["torch"]
     if torch is None:
         return
-    others = [one for name, one in found.items() if name != "torch" and one is not None]
+    others = [one for name, one in found.items() if name != "torch" and one and not disagreement(name, torch, one)]
     mixed = list(filter(None, (mixture(torch, other) for other in others)))
     if mixed:
         works = all(outcomes[other.name].is_good for other in others)
-        why = "their operators do not run on the GPU, or do not load at all"
-        yield Check("builds", "warning" if works else "broken", "; ".join(mixed), why, trio.command(_matching(torch)))
-        return
-    named = f"CUDA {torch.cuda}" if torch.cuda else "CPU" if torch.local == "cpu" else torch.local or "unknown"
-    yield Check("builds", "ok", f"{named}, as far as they say it")
-
-
-def _matching(torch: Installed) -> str:
-    """The index of the build of torch, where it says one that has an index."""
-    return torch.local if torch.local == "cpu" or torch.local.startswith("cu") else ""
-
-
-def torch_is_broken(outcomes: Mapping[str, Outcome]) -> bool:
-    """Whether nothing that needs torch can be tried."""
-    return not outcomes["torch"].is_good
+        why = "compiled operators do not run on the GPU" if works else "compiled operators do not load"
+        fix = trio.command(_build(found), force=True)
+        yield Check("builds", "warning" if works else "broken", "; ".join(mixed), why, fix)
+    else:
+        named = f"CUDA {torch.cuda}" if torch.cuda else "CPU" if torch.local == "cpu" else "torch does not say which"
+        yield Check("builds", "ok", named)
