@@ -35,5 +35,5 @@ def megabytes(count: float) -> str:
 
 def plural(count: int, word: str) -> str:
     """`1 worker`, `2 workers`."""
-    many = f"{word[:-2]}ies" if word.endswith("ry") else f"{word}es" if word.endswith("ch") else f"{word}s"
+    many = f"{word[:-1]}ies" if word.endswith("ry") else f"{word}es" if word.endswith("ch") else f"{word}s"
     return f"{count:,} {word if count == 1 else many}"
