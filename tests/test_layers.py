@@ -20,7 +20,7 @@ LAYERS = [
     {"vision", "audio", "text", "delivery"},
     {"loader", "passes", "hugging_face"},
     {"testing", "targets"},
-    {"inspection", "bench"},
+    {"inspection", "bench", "doctor"},
     {"report"},
     {"reference"},
     {"cli", "__main__"},

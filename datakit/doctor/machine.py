@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datakit.doctor.limits import Memory
 from datakit.doctor.model import Check, Load
-from datakit.doctor.wording import amount, plural
+from datakit.doctor.wording import memory, plural
 
 WORKER = 200_000_000
 """Bytes that a worker has for itself at least: those of torch, by fork; about twice as much by spawn."""
@@ -53,31 +53,31 @@ def threads_check(threads: int | None, environment: Mapping[str, str], usable: i
     return Check("threads", "ok", found, figures={"threads": count})
 
 
-def memory_check(memory: Memory, load: Load) -> Check:
+def memory_check(has: Memory, load: Load) -> Check:
     """Memory that is left, against workers and the batches in flight."""
     needed = load.workers * WORKER + load.in_flight * (load.batch_bytes or 0)
-    found = f"{amount(memory.available)} available of {amount(memory.limit)}"
-    if memory.limit < memory.total:
-        found += f", the limit of the container ({amount(memory.total)} in the machine)"
-    found += f"; swap {amount(memory.swap_used)} of {amount(memory.swap)}" if memory.swap else "; no swap"
-    figures = {name: getattr(memory, name) for name in ("total", "limit", "available", "swap", "swap_used")}
+    found = f"{memory(has.available)} available of {memory(has.limit)}"
+    if has.limit < has.total:
+        found += f", the limit of the container ({memory(has.total)} in the machine)"
+    found += f"; swap {memory(has.swap_used)} of {memory(has.swap)}" if has.swap else "; no swap"
+    figures = {name: getattr(has, name) for name in ("total", "limit", "available", "swap", "swap_used")}
     figures["needed"] = needed
-    if not memory.total:
+    if not has.total:
         return Check("memory", "note", "nothing says how much there is")
-    if needed > memory.available:
-        fix = _smaller(memory, load)
+    if needed > has.available:
+        fix = _smaller(has, load)
         flight = f" and {load.in_flight} batches" if load.batch_bytes else ""
-        why = f"{plural(load.workers, 'worker')}{flight} take {amount(needed)} or more: the kernel kills one of them"
+        why = f"{plural(load.workers, 'worker')}{flight} take {memory(needed)} or more: the kernel kills one of them"
         return Check("memory", "broken", found, why, fix, figures=figures)
-    if memory.available < 0.1 * memory.limit:
+    if has.available < 0.1 * has.limit:
         why = "little is left, and the files of the dataset find no room in the cache of the system"
         return Check("memory", "warning", found, why, "ps aux --sort=-rss | head", figures=figures)
     return Check("memory", "ok", found, figures=figures)
 
 
-def _smaller(memory: Memory, load: Load) -> str:
+def _smaller(has: Memory, load: Load) -> str:
     batch = load.batch_bytes or 0
-    fitting = [n for n in range(load.workers) if n * WORKER + (n * load.prefetch + 2) * batch <= memory.available]
+    fitting = [n for n in range(load.workers) if n * WORKER + (n * load.prefetch + 2) * batch <= has.available]
     return f"Loader(…, num_workers={max(fitting, default=0)})"
 
 

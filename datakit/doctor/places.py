@@ -38,12 +38,13 @@ class Folder:
 
     Attributes:
         path: as it is asked for.
-        exists: whether it is there.
-        base: itself, or the nearest folder above it.
+        exists: whether it, or a file of its name, is there.
+        base: itself, or the nearest folder above it; a file where that is in the way.
         is_writable: whether files can be made in `base`.
         free: bytes that a user may use.
         inodes: files that can still be made; -1 where the file system does not say it.
         kind: of the file system, such as `ext4`; empty where nothing says it.
+        is_file: whether `base` is no folder.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Folder:
     free: int
     inodes: int
     kind: str
+    is_file: bool = False
 
 
 def read_folder(path: Path, mounts: Path = Path("/proc/self/mounts")) -> Folder:
@@ -67,7 +69,7 @@ def read_folder(path: Path, mounts: Path = Path("/proc/self/mounts")) -> Folder:
     except OSError:
         is_read_only, free, inodes = True, 0, -1
     is_writable = base.is_dir() and os.access(base, os.W_OK | os.X_OK) and not is_read_only
-    return Folder(path, path.exists(), base, is_writable, free, inodes, _kind(base, mounts))
+    return Folder(path, path.exists(), base, is_writable, free, inodes, _kind(base, mounts), not base.is_dir())
 
 
 def _kind(base: Path, mounts: Path) -> str:
@@ -94,8 +96,8 @@ def folder_check(name: str, folder: Folder, variable: str, purpose: str, *, leas
         least: bytes below which that is little.
     """
     shown, other = shlex.quote(str(folder.path)), f"export {variable}=/a/folder/of/yours"
-    if folder.exists and not folder.path.is_dir():
-        return Check(name, "broken", f"{folder.path} is no folder", purpose, other)
+    if folder.is_file:
+        return Check(name, "broken", f"{folder.base} is no folder", purpose, other)
     if not folder.is_writable:
         what = "is not writable" if folder.exists else f"is not there, and {folder.base} is not writable"
         return Check(name, "broken", f"{folder.path} {what}", purpose, f"{other}\nsudo chown -R $USER {shown}")
@@ -196,9 +198,9 @@ def disk_check(folder: Folder, remotes: Sequence[Mapping[str, Any]], name: str) 
     needed, unknown = sum(size or 0 for size in sizes), sum(size is None for size in sizes)
     has = f"{amount(folder.free)} free in {folder.base}"
     figures = {"free": folder.free, "needed": needed, "inodes": folder.inodes}
-    if folder.exists and not folder.path.is_dir():
+    if folder.is_file:
         return Check(
-            "disk", "broken", f"{folder.path} is no folder", "nothing can be read from it", "ls -ld " + str(folder.path)
+            "disk", "broken", f"{folder.base} is no folder", "nothing can be read from it", "ls -ld " + str(folder.path)
         )
     if missing and not folder.is_writable:
         why = f"{name} is not there yet, and cannot be put there"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datakit.doctor.model import Check, Load, Status
-from datakit.doctor.wording import amount, megabytes, plural
+from datakit.doctor.wording import megabytes, memory, plural
 
 TYPICAL = 3 * 224 * 224 * 4
 """Bytes of an image of 3 x 224 x 224 in float32, for a batch that nobody has measured."""
@@ -51,19 +51,19 @@ def share_check(share: Share, load: Load) -> Check:
         why = "workers cannot hand a tensor over, and the semaphores of Python need it"
         fix = f"docker run --shm-size={megabytes(_needed(load))} …\nsudo mount -t tmpfs -o size=2g shm {share.path}"
         return Check("/dev/shm", "broken" if load.workers else "warning", f"{share.path} {what}", why, fix)
-    has = f"{amount(share.free)} free of {amount(share.size)}"
+    has = f"{memory(share.free)} free of {memory(share.size)}"
     needed = _needed(load)
     figures = {"size": share.size, "free": share.free, "needed": needed, "in_flight": load.in_flight}
     if not load.workers:
         return Check("/dev/shm", "ok", f"{has}; without workers none of it is needed", figures=figures)
-    says = f"{amount(needed)} needed: {load.in_flight} batches of {amount(_batch(load))}{_source(load)}"
+    says = f"{memory(needed)} needed: {load.in_flight} batches of {memory(_batch(load))}{_source(load)}"
     if needed <= share.free:
         is_tight = needed > 0.8 * share.free
         why = "another program that shares memory, or a larger batch, makes it too small" if is_tight else ""
         fix = _remedies(share, load, 2 * needed) if is_tight else ""
         return Check("/dev/shm", "warning" if is_tight else "ok", f"{has}, {says}", why, fix, figures=figures)
     status: Status = "warning" if load.batch_bytes is None else "broken"
-    why = "a worker dies with a bus error, or with “No space left on device”, once it is full"
+    why = "once it is full a worker dies with a bus error, or cannot “allocate shared memory”"
     return Check("/dev/shm", status, f"{has}, {says}", why, _remedies(share, load, needed), figures=figures)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from datakit.doctor.child import Outcome
 from datakit.doctor.model import Check, Load
-from datakit.doctor.wording import amount, plural
+from datakit.doctor.wording import memory, plural
 from datakit.errors import TargetError
 
 _PREFETCH, _BATCH_SIZE = 2, 32  # of torch's DataLoader, and of datakit bench
@@ -35,13 +37,10 @@ def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, worker
     """
     name = str(options["target"])
     if not outcome.is_good:
-        is_import = outcome.kind in ("ImportError", "ModuleNotFoundError", "OSError") and not outcome.text.startswith(
-            name
-        )
         why = "shared memory is held against a typical batch instead"
-        fix = f"datakit inspect {name}" + (f" --root {options['root']}" if options["root"] else "")
-        found = f"{name} gave no batch: it {outcome.error}"
-        return Check("batch", "note" if is_import and outcome.kind != "OSError" else "broken", found, why, fix), load
+        return Check(
+            "batch", "broken", f"{name} gave no batch: it {outcome.error}", why, _remedy(outcome, options)
+        ), load
     value = outcome.value
     if "refused" in value:
         raise TargetError(value["refused"])
@@ -55,5 +54,16 @@ def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, worker
         batch_tensors=value["tensors"],
         source="as measured",
     )
-    found = f"{amount(value['bytes'])} in {plural(value['tensors'], 'tensor')}, the largest {value['shapes']}"
+    found = f"{memory(value['bytes'])} in {plural(value['tensors'], 'tensor')}, the largest {value['shapes']}"
     return Check("batch", "ok", found, figures=load.document()), load
+
+
+def _remedy(outcome: Outcome, options: Mapping[str, Any]) -> str:
+    """The command that fetches what is missing, where the error names it; else the one that shows what is wrong."""
+    fetch = re.search(r"^to fetch it: (.+)$", outcome.text, re.M)
+    if fetch is not None:
+        return fetch[1]
+    root = "" if options["root"] is None else f" --root {shlex.quote(str(options['root']))}"
+    synthetic = " --synthetic" if options["synthetic"] else ""
+    chain = "".join(f" -t {shlex.quote(typed)}" for typed in options["typed"])
+    return f"datakit inspect {shlex.quote(str(options['target']))}{root}{synthetic}{chain}"

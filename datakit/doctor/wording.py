@@ -19,6 +19,20 @@ def amount(count: float) -> str:
     return f"{count:.0f} bytes"
 
 
+def memory(count: float) -> str:
+    """Bytes of memory with three digits, in powers of 1024 as the kernel and docker count them.
+
+    Examples:
+        >>> from datakit.doctor.wording import memory
+        >>> memory(67_108_864), memory(1.5 * 2**30), memory(900)
+        ('64 MiB', '1.5 GiB', '900 bytes')
+    """
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}" if count < 999.5 * size else f"{count / size:,.0f} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def megabytes(count: float) -> str:
     """Bytes as docker and mount take them, `512m` or `3g` in powers of 1024, rounded up to what is easily remembered.
 

@@ -17,8 +17,9 @@ from datakit.doctor.model import Load
 from datakit.doctor.shared_memory import Share, files_check, files_needed, read_share, share_check, strategy_check
 from datakit.doctor.start import start_checks
 from datakit.doctor.target_probe import _storages
-from datakit.doctor.wording import amount, megabytes, plural
+from datakit.doctor.wording import amount, megabytes, memory, plural
 
+V1 = "memory/x/memory."
 MB, GB = 2**20, 2**30
 BATCH = 32 * 3 * 512 * 512 * 4
 MEASURED = Load(4, batch_bytes=BATCH, batch_tensors=2, source="as measured")
@@ -48,7 +49,7 @@ def meminfo(tmp_path, total, available, swap=0, swap_free=0):
         ("0::/a/b\n", {"a/b/memory.max": str(8 * GB), "a/b/memory.current": str(GB)}, 8 * GB, 7 * GB),
         ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": str(4 * GB), "a/memory.current": "0"}, 4 * GB, 4 * GB),
         ("0::/not/here\n", {"memory.max": str(2 * GB), "memory.current": str(3 * GB)}, 2 * GB, 0),
-        ("3:memory:/x\n0::/\n", {"memory/x/memory.limit_in_bytes": str(GB), "memory/x/memory.usage_in_bytes": "0"}, GB, GB),
+        ("3:memory:/x\n0::/\n", {f"{V1}limit_in_bytes": str(GB), f"{V1}usage_in_bytes": "0"}, GB, GB),
         ("3:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, 64 * GB, 32 * GB),
         ("", {}, 64 * GB, 32 * GB),
     ],
@@ -297,5 +298,6 @@ def test_figures_as_commands_take_them():
         "1 MB",
         "25.3 GB",
     ]
+    assert [memory(n) for n in (0, 1023, 64 * MB, 3 * GB // 2)] == ["0 bytes", "1023 bytes", "64 MiB", "1.5 GiB"]
     assert [plural(1, "batch"), plural(2, "batch"), plural(3, "entry")] == ["1 batch", "2 batches", "3 entries"]
     assert resource.RLIM_INFINITY == -1  # which stands for no limit here
