@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from datakit.doctor.child import Outcome
-from datakit.doctor.model import Check, Load
+from datakit.doctor.model import Check, Load, Status
 from datakit.doctor.wording import memory, plural
 from datakit.errors import TargetError
 
+_SAID_WHOLE = ("MissingDataError", "CorruptDataError", "CollateError", "SampleError")  # messages for a person
 _PREFETCH, _BATCH_SIZE = 2, 32  # of torch's DataLoader, and of datakit bench
 
 
@@ -38,9 +38,9 @@ def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, worker
     name = str(options["target"])
     if not outcome.is_good:
         why = "shared memory is held against a typical batch instead"
-        return Check(
-            "batch", "broken", f"{name} gave no batch: it {outcome.error}", why, _remedy(outcome, options)
-        ), load
+        said = outcome.text.splitlines()[0] if outcome.kind in _SAID_WHOLE and outcome.text else f"it {outcome.error}"
+        status: Status = "warning" if outcome.kind == "MissingDataError" else "broken"
+        return Check("batch", status, f"{name} gave no batch: {said}", why, _remedy(outcome, options)), load
     value = outcome.value
     if "refused" in value:
         raise TargetError(value["refused"])
@@ -59,11 +59,13 @@ def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, worker
 
 
 def _remedy(outcome: Outcome, options: Mapping[str, Any]) -> str:
-    """The command that fetches what is missing, where the error names it; else the one that shows what is wrong."""
-    fetch = re.search(r"^to fetch it: (.+)$", outcome.text, re.M)
-    if fetch is not None:
-        return fetch[1]
-    root = "" if options["root"] is None else f" --root {shlex.quote(str(options['root']))}"
-    synthetic = " --synthetic" if options["synthetic"] else ""
-    chain = "".join(f" -t {shlex.quote(typed)}" for typed in options["typed"])
-    return f"datakit inspect {shlex.quote(str(options['target']))}{root}{synthetic}{chain}"
+    """The command that fetches what is missing, else the one that shows what is wrong."""
+    target, root, split = options["target"], options["root"], options["split"]
+    words = [str(target)]
+    words += [] if root is None else ["--root", str(root)]
+    words += [] if split is None else ["--split", str(split)]
+    if outcome.kind == "MissingDataError" and root is not None and ":" not in target:
+        return f"datakit download {shlex.join(words)}"
+    words += ["--synthetic"] if options["synthetic"] else []
+    words += [word for typed in options["typed"] for word in ("-t", typed)]
+    return f"datakit inspect {shlex.join(words)}"

@@ -12,19 +12,12 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `refused` alone, with the message, where the command line makes no sense.
     """
-    from datakit.cli.options import open_
     from datakit.errors import TargetError, UnknownNameError
-    from datakit.loader import Loader
 
     try:
-        target = open_(options)
+        made, loader = _made(options)
     except (TargetError, UnknownNameError) as error:
         return {"refused": str(error)}
-    loader = target.loader
-    if loader is None:
-        made: Any = Loader(target.source, options["batch_size"] or 32, shuffle=True, seed=options["seed"] or 0)
-    else:
-        made = loader.with_workers(0) if isinstance(loader, Loader) else loader
     first = next(iter(islice(made, 1)), None)
     storages = _storages(first)
     return {
@@ -35,6 +28,27 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
         "workers": None if loader is None else loader.num_workers,
         "prefetch": getattr(loader, "prefetch_factor", None),
     }
+
+
+def _made(options: dict[str, Any]) -> tuple[Any, Any]:
+    """What gives the batch, and the target's own loader, where it is one."""
+    from datakit.errors import TargetError
+    from datakit.loader import Loader
+    from datakit.targets import chain_of, open_target
+
+    places = {"root": options["root"], "split": options["split"]}
+    records = options["records"] if options["synthetic"] else None
+    chain = chain_of(options["typed"], options["transform"])
+    target = open_target(options["target"], synthetic=records, transform=chain, **places)
+    own = target.loader
+    if own is None:
+        seed = options["seed"] or 0
+        return Loader(target.source, options["batch_size"] or 32, shuffle=True, seed=seed), None
+    if options["batch_size"] is not None:
+        raise TargetError(f"{target.name} is a loader and brings its own; --batch-size goes with a dataset")
+    if isinstance(own, Loader) and type(own).__init__ is Loader.__init__:
+        return own.with_workers(0), own
+    return own, own
 
 
 def _storages(value: Any) -> dict[int, int]:

@@ -227,14 +227,22 @@ def test_data_that_are_missing(tmp_path):
     asked = options("faces", root=str(tmp_path / "data"))
     outcome = Outcome(**_outcome(batch, [asked]))
     check, load = batch_check(outcome, asked, load_of(None, None, None, 4), None)
-    assert check.status == "broken"
-    assert "MissingDataError" in check.found
+    assert check.status == "warning"
+    assert check.found.startswith(f"faces gave no batch: faces is missing under {tmp_path / 'data'}: ")
     assert check.fix == f"datakit download faces --root {tmp_path / 'data'}"
     assert load == load_of(4, 2, 32, 1)
     (needed,) = remotes("faces", None, str(tmp_path / "data"))
     assert (needed["name"], needed["is_there"]) == ("faces.zip", False)
     (tmp_path / "data" / "faces").mkdir(parents=True)
     assert remotes("faces", None, str(tmp_path / "data"))[0]["is_there"]
+
+
+def test_samples_of_several_sizes_break_the_batch_and_say_how():
+    asked = options("faces", synthetic=True, typed=("ToTensor",))
+    check, _ = batch_check(Outcome(**_outcome(batch, [asked])), asked, load_of(None, None, None, 4), None)
+    assert check.status == "broken"
+    assert "key 'image' cannot be put into one batch" in check.found
+    assert check.fix == "datakit inspect faces --synthetic -t ToTensor"
 
 
 @pytest.mark.parametrize(
