@@ -83,7 +83,8 @@ class Examination:
     def __enter__(self) -> Self:
         try:
             for name, (module, stages) in self._wanted().items():
-                self._probes[name] = Probe(f"datakit.doctor.{module}", stages, self.asked.limit, basis="torch")
+                basis = "load numpy" if name == "imports" else "torch"
+                self._probes[name] = Probe(f"datakit.doctor.{module}", stages, self.asked.limit, basis=basis)
         except BaseException:
             self.__exit__()
             raise
@@ -112,12 +113,7 @@ class Examination:
         torch = torch if "torch" in groups else {"torch": ()}
         if "codecs" in groups:
             torch |= {name: () for name in ("torchcodec", "tensorboard") if installed(name)}
-        imports: dict[str, tuple[Any, ...]] = {}
-        if "codecs" in groups:
-            imports |= dict.fromkeys(("pillow", "soundfile", "pycocotools", "tokenizers"), ())
-        if "python" in groups:
-            needed = [one for one in self.requirements if not one.extra and one.name not in PACKAGES]
-            imports |= {f"load {one.module}": (one.module,) for one in needed if installed(one.name)}
+        imports = self._imports(groups)
         found: dict[str, tuple[str, dict[str, tuple[Any, ...]]]] = {}
         if "loader" in groups and target is not None:
             found["target"] = ("target_probe", {"batch": (dict(target),)})
@@ -131,6 +127,17 @@ class Examination:
             found["remotes"] = ("target_probe", {"remotes": (target["target"], target["split"], self.asked.root)})
         return found
 
+    def _imports(self, groups: set[str]) -> dict[str, tuple[Any, ...]]:
+        """Stages that import other packages than torch: first what does not need NumPy, then NumPy, then the rest."""
+        codecs = "codecs" in groups
+        first = ("pillow", "tokenizers") if codecs else ()
+        last = ("soundfile", "pycocotools") if codecs else ()
+        needed = [one for one in self.requirements if not one.extra and one.name not in PACKAGES]
+        loaded = [one.module for one in needed if "python" in groups and installed(one.name)]
+        modules = dict.fromkeys(["numpy", *loaded] if loaded or codecs else [])
+        loads: dict[str, tuple[Any, ...]] = {f"load {module}": (module,) for module in modules}
+        return {**dict.fromkeys(first, ()), **loads, **dict.fromkeys(last, ())}
+
     def _in_catalog(self, name: str) -> bool:
         from datakit import catalog
 
@@ -140,13 +147,22 @@ class Examination:
         """How the stages of a child ended, once it has."""
         return self._probes[probe].outcomes() if probe in self._probes else {}
 
+    def _imported(self) -> dict[str, Outcome]:
+        """How the imports ended; where NumPy's failed, others that did are not blamed for it."""
+        outcomes = self._of("imports")
+        numpy = outcomes.get("load numpy")
+        if numpy is None or numpy.is_good:
+            return outcomes
+        rest = {name: one for name, one in outcomes.items() if name != "load numpy" and not one.is_good}
+        return {**outcomes, **{name: replace(one, error=UNTRIED.format("numpy")) for name, one in rest.items()}}
+
     def _torch_value(self, name: str) -> Any:
         outcome = self._of("torch").get("torch")
         return outcome.value[name] if outcome is not None and outcome.is_good else None
 
     def _python(self) -> Iterator[Check]:
         yield from python_checks(Path.cwd())
-        yield from requirement_checks(self.requirements, self._of("imports"))
+        yield from requirement_checks(self.requirements, self._imported())
         yield from copy_checks({**self.found, "numpy": installed("numpy")})
 
     def _torch(self) -> Iterator[Check]:
@@ -190,11 +206,11 @@ class Examination:
         yield from start_checks(self._of("workers"), bool(cuda and cuda.is_good and cuda.value["available"]))
 
     def _codecs(self) -> Iterator[Check]:
-        outcomes = {**self._of("imports"), **self._of("torch")}
+        outcomes = {**self._imported(), **self._of("torch")}
         missing = Outcome("raised", error="is not installed", kind="ModuleNotFoundError")
         yield from codec_checks(outcomes)
         if self._torch_value("version") is None:
-            missing = Outcome("raised", error=UNTRIED)
+            missing = Outcome("raised", error=UNTRIED.format("torch"))
             outcomes = {
                 name: outcome for name, outcome in outcomes.items() if name not in ("torchcodec", "tensorboard")
             }

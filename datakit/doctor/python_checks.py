@@ -21,7 +21,8 @@ EXTRAS = {
     "tokenizers": "vocabularies of Hugging Face's tokenizers",
 }
 """What is optional and used by datakit itself, and for what."""
-UNTRIED = "not tried: torch does not import"
+UNTRIED = "not tried: {} does not import"
+"""Of a package that needs another, which is told of already."""
 
 
 def python_checks(folder: Path) -> Iterator[Check]:
@@ -89,7 +90,7 @@ def _one(one: Requirement, outcomes: Mapping[str, Outcome]) -> Check | None:
         return Check(one.name, "broken", "not installed", why, pip_install(str(one)))
     if here is not None and not one.fits(here.version):
         return Check(one.name, "broken", f"{here.version} is out of range", why, pip_install(str(one)))
-    if outcome is None or outcome.is_good:
+    if outcome is None or outcome.is_good or outcome.error.startswith("not tried"):
         return None
     said = f"{here.version if here else 'installed'}, but its import {outcome.error}"
     missing = outcome.name.split(".")[0] if outcome.kind == "ModuleNotFoundError" else ""
@@ -116,8 +117,8 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
             yield Check(
                 name, "warning", f"{here.version} is out of range: {one}", f"for {purpose}", pip_install(str(one))
             )
-        elif outcome.error == UNTRIED:
-            yield Check(name, "note", f"{here.version}, {UNTRIED}")
+        elif outcome.error.startswith("not tried"):
+            yield Check(name, "note", f"{here.version}, {outcome.error}")
         elif outcome.is_good:
             yield Check(name, "ok", f"{here.version}{_about(outcome)}, works")
         else:

@@ -81,6 +81,8 @@ def _cause(outcome: Outcome) -> str:
     """What an error of an import usually means."""
     if outcome.how == "hung":
         return "a lock, a file system or a driver does not answer; the command shows where it waits"
+    if "numpy" in outcome.text.lower():
+        return "NumPy, which it uses, does not import: mend that first"
     if outcome.how == "died":
         return "its compiled parts are damaged, or meant for another processor, Python or library"
     if "lib" in outcome.text and ("cannot open shared object" in outcome.text or "undefined symbol" in outcome.text):
@@ -93,6 +95,8 @@ def _remedy(name: str, outcome: Outcome, why: str, trio: Trio, found: Mapping[st
         return f'{sys.executable} -c "import faulthandler as f; f.dump_traceback_later(30); import {name}"'
     if outcome.kind == "ModuleNotFoundError" and outcome.name.split(".")[0] not in PACKAGES and not why:
         return pip_install(outcome.name.split(".")[0])
+    if "numpy" in outcome.text.lower() and not why:
+        return pip_install("numpy", options="--force-reinstall")
     install = trio.command(_build(found), force=not why)
     return f'{install}\n{sys.executable} -X faulthandler -c "import {name}"' if outcome.how == "died" else install
 

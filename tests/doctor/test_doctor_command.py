@@ -97,6 +97,14 @@ def test_a_torchvision_that_does_not_import_beside_a_torch_that_does(fake):
     assert "cannot import name 'nothing'" in found["torchvision"]["found"]
 
 
+def test_a_numpy_that_crashes_is_blamed_once(fake):
+    found = diagnosed("--only", "python,codecs", code=1, paths=[fake("crash", "numpy")])
+    assert [name for name, check in found.items() if check["status"] == "broken"] == ["numpy"]
+    assert "dies with SIGSEGV" in found["numpy"]["found"]
+    assert found["sounds"]["found"] == "soundfile not tried: numpy does not import"
+    assert found["pictures"]["status"] == "ok"  # Pillow does not need it
+
+
 def test_an_environment_without_torch(tmp_path):
     """Links to everything that is installed, but torch and what belongs to it: what `pip uninstall` leaves."""
     for entry in Path(sysconfig.get_path("purelib")).iterdir():

@@ -1,5 +1,6 @@
 """Machines made up of files, and what a real loader really takes."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -175,21 +176,28 @@ class Images:
         return {"image": torch.zeros(3, 128, 128), "a": torch.zeros(3), "b": torch.zeros(1)}
 
 
-def used():
-    found = os.statvfs("/dev/shm")
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
+def shared_by(*processes):
+    """Bytes of the files of torch in /dev/shm that these processes hold open, each counted once."""
+    found = {}
+    for process in processes:
+        for entry in os.listdir(f"/proc/{process}/fd"):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if os.readlink(f"/proc/{process}/fd/{entry}").startswith("/dev/shm/torch_"):
+                    stat = os.stat(f"/proc/{process}/fd/{entry}")
+                    found[stat.st_ino] = 512 * stat.st_blocks
+    return sum(found.values())
 
 
 @pytest.mark.parametrize(("workers", "prefetch"), [(1, 2), (2, 2), (3, 4)])
 def test_a_real_loader_has_that_much_in_flight_and_no_more(workers, prefetch):
     size, peak, files = 8, 0, 0
     load = Load(workers, prefetch, size, batch_bytes=size * (3 * 128 * 128 + 3 + 1) * 4, batch_tensors=3)
-    before, opened = used(), len(os.listdir("/proc/self/fd"))
+    opened = len(os.listdir("/proc/self/fd"))
     loader = DataLoader(Images(), size, num_workers=workers, prefetch_factor=prefetch)
     iterator = iter(loader)
     for step, _ in zip(range(14), iterator, strict=False):
         time.sleep(0.25 if step in (3, 9) else 0.01)  # the workers get as far ahead as they may
-        peak = max(peak, used() - before)
+        peak = max(peak, shared_by(os.getpid(), *(worker.pid for worker in iterator._workers)))
         files = max(files, len(os.listdir("/proc/self/fd")))
     needed = load.in_flight * (load.batch_bytes + 3 * 4096)
     del iterator
