@@ -12,6 +12,8 @@ import torch
 from datakit.dataset import Dataset
 from datakit.delivery import Collate
 from datakit.errors import DatakitError, MissingDataError, StateError, UnknownNameError
+from datakit.files import Remote
+from datakit.files.prepare import lacking
 from datakit.loader import Loader
 from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
@@ -201,9 +203,14 @@ class Reference:
             part.load_state_dict(state[name])
 
     @classmethod
+    def remotes(cls) -> Sequence[Remote]:
+        """What a download would bring: of `dataset`, unless a reference has files of its own."""
+        return () if cls.dataset is None else cls.dataset.remotes_of(None)
+
+    @classmethod
     def missing(cls, root: Path) -> list[str]:
         """What the reference needs and is not below `root`; names are looked for, nothing is read."""
-        return [] if cls.dataset is None else cls.dataset.missing(root)
+        return lacking(cls.remotes(), root) if cls.dataset is None else cls.dataset.missing(root)
 
     @classmethod
     def bugs(cls) -> dict[str, type[Self]]:

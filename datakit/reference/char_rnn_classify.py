@@ -48,8 +48,8 @@ class NamesByRnn(OnNames):
     epochs, synthetic_epochs = 8, 5
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
     bars = (
-        _accuracy(f"{shown(ABOVE_MAJORITY, '%')} more than the most frequent language gives"),
-        _accuracy(f"{shown(ABOVE_BAG, '%')} more than a bag of letters gives"),
+        _accuracy(f"{100 * ABOVE_MAJORITY:.0f} points more than the most frequent language gives"),
+        _accuracy(f"{100 * ABOVE_BAG:.0f} points more than a bag of letters gives"),
         Bar("held-out names told otherwise alone", 0, "low"),
         no_leak("names"),
     )

@@ -91,7 +91,7 @@ class Dcgan(Reference):
         """Images, where there are too few of them to hold some out."""
         files = files_below(root, IMAGE_SUFFIXES) if root.is_dir() else ()
         count = len(list(islice(files, _LEAST)))
-        return [] if count == _LEAST else [f"{_LEAST} images or more: there are {count}"]
+        return [] if count == _LEAST else [f"{_LEAST} images or more (there are {count})"]
 
     def measure(self, images: Dataset, test: np.ndarray, train: np.ndarray) -> None:
         """How far from the held-out images other training images are, noise, and what an untrained generator draws."""

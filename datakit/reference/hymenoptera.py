@@ -15,7 +15,6 @@ from datakit.dataset import Dataset
 from datakit.derived import Concat, Subset
 from datakit.errors import MissingDataError
 from datakit.files import Remote, ensure
-from datakit.files.prepare import lacking
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Bar, Check
 from datakit.reference.guesses import guesses, spread
@@ -58,7 +57,7 @@ class Hymenoptera(Reference):
     options = (
         Option("mode", "Learn all layers, or the last one above fixed features.", "finetune", ("finetune", "features")),
     )
-    reads = "hymenoptera_data.zip, unpacked: train and val, a folder for each class"
+    reads = "train and val of hymenoptera_data.zip, with a folder for each class"
     weights_of: ClassVar[Mapping[str, str]] = {"": ResNet18_Weights.IMAGENET1K_V1.url}
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
     bars = (
@@ -121,7 +120,7 @@ class Hymenoptera(Reference):
             MissingDataError: where it is neither, and nothing was to be downloaded.
         """
         if not self._is_inside(root):
-            ensure([ARCHIVE], root, download=self.download)
+            ensure(self.remotes(), root, download=self.download)
             root = root / "hymenoptera_data"
         return root
 
@@ -130,9 +129,14 @@ class Hymenoptera(Reference):
         return (root / "train").is_dir()
 
     @classmethod
+    def remotes(cls) -> Sequence[Remote]:
+        """The tutorial's archive."""
+        return (ARCHIVE,)
+
+    @classmethod
     def missing(cls, root: Path) -> list[str]:
         """What the archive would bring, unless `root` is the folder with `train` itself."""
-        return [] if cls._is_inside(root) else lacking([ARCHIVE], root)
+        return [] if cls._is_inside(root) else super().missing(root)
 
     def training(self, root: Path) -> Dataset:
         """The images to train on, as they lie there."""

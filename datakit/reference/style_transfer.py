@@ -18,7 +18,6 @@ from datakit.dataset import digest
 from datakit.derived import Mapped
 from datakit.errors import DatakitError, MissingDataError
 from datakit.files import Remote, ensure
-from datakit.files.prepare import lacking
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
@@ -103,9 +102,9 @@ class StyleTransfer(Reference):
         return paths["content"].read_bytes(), paths["style"].read_bytes()
 
     @classmethod
-    def missing(cls, root: Path) -> list[str]:
-        """Those of the tutorial's pictures that are not there."""
-        return lacking(PAIR.values(), root)
+    def remotes(cls) -> Sequence[Remote]:
+        """The tutorial's pictures."""
+        return tuple(PAIR.values())
 
     def of_imagenet(self) -> Pretrained:
         """The weights of ImageNet, with a note where there are none."""
