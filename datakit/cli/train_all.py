@@ -159,7 +159,16 @@ def _all(context: click.Context, options: dict[str, Any]) -> None:
         print_json(document)
     else:
         last = click.style(scores.summary(outcomes, seconds, jobs), fg="red" if code else "green", bold=True)
-        click.echo("\n".join([*scores.table(outcomes, _width()), *scores.remarks(outcomes), f"logs, documents and pictures: {out}", last]))
+        click.echo(
+            "\n".join(
+                [
+                    *scores.table(outcomes, _width()),
+                    *scores.remarks(outcomes),
+                    f"logs, documents and pictures: {out}",
+                    last,
+                ]
+            )
+        )
     context.exit(code)
 
 

@@ -17,7 +17,7 @@ _WORDS: dict[Verdict, str] = {
     "not begun": "not begun",
 }  # fmt: skip
 _NUMBERS = {2, 3, 4}  # columns
-_LEAST = 20  # characters of the last column, however narrow the terminal is
+_LEAST = 20  # characters of the last column; for fewer it goes into a line of its own
 
 
 def checks_of(outcome: Outcome) -> list[Check]:
@@ -27,17 +27,24 @@ def checks_of(outcome: Outcome) -> list[Check]:
 
 
 def table(outcomes: Sequence[Outcome], width: int = 80) -> list[str]:
-    """A row for each: its first figure, or the first one that missed its bar. The last column is wrapped at `width`."""
+    """A row for each: its first figure, or the first one that missed its bar.
+
+    The last column is wrapped at `width`, and comes below the others where too little is left for it.
+    """
     rows = [_HEAD, *map(_row, outcomes)]
     sizes = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-    indent = " " * (sum(sizes) + 2 * len(sizes))
+    is_narrow = width < sum(sizes) + 2 * len(sizes) + _LEAST
+    indent = "  " if is_narrow else " " * (sum(sizes) + 2 * len(sizes))
     found = []
     for *cells, last in rows:
         padded = [f"{cell:>{size}}" if column in _NUMBERS else f"{cell:<{size}}"
                   for column, (cell, size) in enumerate(zip(cells, sizes, strict=True))]  # fmt: skip
-        begin = "".join(f"{cell}  " for cell in padded)
-        wrapped = textwrap.wrap(last, max(width, len(indent) + _LEAST), initial_indent=begin, subsequent_indent=indent)
-        found += wrapped or [begin.rstrip()]
+        begin = "  ".join(padded)
+        if is_narrow:
+            found += [begin.rstrip(), *textwrap.wrap(last, width, initial_indent=indent, subsequent_indent=indent)]
+        else:
+            wrapped = textwrap.wrap(last, width, initial_indent=f"{begin}  ", subsequent_indent=indent)
+            found += wrapped or [begin.rstrip()]
     return found
 
 
