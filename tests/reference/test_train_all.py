@@ -508,3 +508,10 @@ def test_all_of_them_pass_within_ten_minutes(tmp_path):
 
 def test_a_dataset_that_needs_nothing_misses_nothing(tmp_path):
     assert RandomData.missing(tmp_path) == []
+
+
+def test_the_list_in_the_documents_is_what_is_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[2] / "docs/smoke-test.md"
+    shown = re.search(r"\$ datakit train --list\n```\n\n```text\n(.*?)```", page.read_text(), re.S)
+    assert train("--list").stdout == shown[1]
