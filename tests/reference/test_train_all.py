@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from datakit.cli import command, train_all
-from datakit.reference import BUILT_IN, find, listing, several
+from datakit.reference import BUILT_IN, dcgan, find, listing, several
+from datakit.reference.split import held_out
 from datakit.vision import RandomData
 
 FILES = {
@@ -108,6 +109,7 @@ def folder(tmp_path, monkeypatch):
 def made_up(folder, monkeypatch):
     """`datakit train --all --synthetic` with made-up references in place of the real ones."""
     monkeypatch.setattr(train_all, "command", lambda name: [sys.executable, "made_up.py", name])
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")  # of this process, not of theirs
     kept = dict(BUILT_IN)
 
     def run(names, *words):
@@ -165,6 +167,12 @@ def test_data_are_here_once_all_their_files_are_whatever_is_in_them(name, tmp_pa
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).mkdir() if file.endswith("/") else (tmp_path / file).write_bytes(b"\0nothing to read")
     assert name in here(tmp_path)
+
+
+def test_images_are_enough_where_enough_of_them_would_be_held_out():
+    least = dcgan._LEAST
+    test, fewer = (held_out([str(number) for number in range(count)], share=0.2)[0] for count in (least, least - 1))
+    assert len(test) == dcgan._FEWEST > len(fewer)
 
 
 def test_a_folder_of_another_use_is_not_the_tutorials(tmp_path):
