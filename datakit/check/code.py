@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from datakit.check.findings import Finding, Offender, Place
 from datakit.check.generators import generators
 from datakit.check.growth import growing
 from datakit.check.handles import open_handles, shared_handles
+from datakit.check.kinds import KINDS
 from datakit.check.objects import Held, held, is_of_user
 from datakit.check.pickling import unpicklable
 from datakit.check.tally import Tally, of_code
@@ -30,7 +31,7 @@ _SECONDS = 8.0  # for the records that go through the chain
 _PATIENCE = 20.0  # for one record, or for the first batch
 _ELSEWHERE = 30.0  # for a process that is started anew
 _FILES = 9  # records that are read to see which files they share
-_STEPS = ("objects", "chain", "batch", "files", "memory", "another process")
+_OF_OBJECTS = {"generator", "split-folders"}  # kinds for which no record has to be read
 
 
 def code_findings(
@@ -40,7 +41,7 @@ def code_findings(
     part: str = "",
     seed: int = 0,
     records: int = 64,
-    probes: bool = True,
+    kinds: Collection[str] = tuple(KINDS),
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Finding]:
     """What is wrong with a dataset, its transforms and its loader, one finding after another as they become known.
@@ -58,8 +59,7 @@ def code_findings(
         part: what the dataset is called in places: a split.
         seed: which records are looked at, and of the keys.
         records: how many are looked at, spread over the dataset.
-        probes: whether processes are started to see what workers share, how memory grows and what another process
-            makes of the same record; without them only the objects, the chain and the first batch are looked at.
+        kinds: of findings that are wanted: what only shows others is not run. Others may come all the same.
         progress: called with what is done next, how many such steps are done, and how many there are.
 
     Examples:
@@ -71,7 +71,7 @@ def code_findings(
     """
     if isinstance(loader, Loader):
         seed = loader.seed
-    check = _Check(dataset, loader, part, seed, records, probes, progress)
+    check = _Check(dataset, loader, part, seed, records, progress, kinds)
     yield from check.findings()
 
 
@@ -85,29 +85,37 @@ class _Check:
         part: str,
         seed: int,
         records: int,
-        probes: bool,
         progress: Callable[[str, int, int], None],
+        kinds: Collection[str] = tuple(KINDS),
     ) -> None:
         self.dataset, self.loader, self.part, self.seed, self.progress = dataset, loader, part, seed, progress
         order = KeySampler(len(dataset), seed=seed, shuffle=True, rank=0, world_size=1).order(0)
         self.indices = [int(index) for index in order[:records]]
         self.order = order
-        self.total = len(_STEPS) - 1 + len(self.indices)
+        self.kinds = frozenset(kinds)
+        self.total = 1 + len(self.indices) + len(self._probes())
         self.done = 0
-        self.hangs, self.probes = False, probes
+        self.hangs = False
         self.prints: list[Printed] = []
         self.unsendable = False
 
     def findings(self) -> Iterator[Finding]:
         yield from self._objects()
-        if self.indices:
+        if self.indices and not self.kinds <= _OF_OBJECTS:
             yield from self._chain()
         if self.indices and not self.hangs:
-            yield from self._batch()
-        if self.indices and not self.hangs and self.probes:
-            yield from self._files()
-            yield from self._memory()
-            yield from self._elsewhere()
+            for probe in self._probes():
+                yield from probe()
+
+    def _probes(self) -> list[Callable[[], Iterator[Finding]]]:
+        """What runs after the chain, for the kinds that are wanted."""
+        probes = (
+            (self._files, {"handle"}),
+            (self._memory, {"memory"}),
+            (self._batch, {"batch", "padding"}),
+            (self._elsewhere, {"impure", "unpicklable"}),
+        )
+        return [probe for probe, kinds in probes if self.kinds & kinds]
 
     def _begin(self, what: str) -> None:
         self.progress(what, self.done, self.total)

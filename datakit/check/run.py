@@ -21,7 +21,7 @@ from datakit.check.kinds import KINDS
 from datakit.check.near import near_copies
 from datakit.check.parts import parts_of
 from datakit.check.reading import read_into
-from datakit.check.troubles import Troubles
+from datakit.check.troubles import KIND_OF, Troubles
 from datakit.check.whole import classes_of, drifts, outliers
 from datakit.cores import usable_cores
 from datakit.dataset import Dataset
@@ -31,9 +31,14 @@ from datakit.sampling import KeySampler
 _NEAR = {"near-duplicate", "near-leak"}
 CODE_KINDS = {
     *("impure", "generator", "ignores-key", "unpicklable", "memory", "handle", "chain", "batch", "split-folders"),
-    *("distorted", "tokens", "unknown-text", "padding"),
+    *("unknown-text", "padding"),
 }
 """Kinds of findings that come from running the code, and from nothing else."""
+
+_CHAIN_KINDS = {*KIND_OF.values(), "point-outside", "drift", "missing-key"}  # seen as loaded, and after transforms
+
+_PROBED = {"handle", "memory", "impure", "unpicklable"}
+"""Of them, those that are looked for in processes of their own."""
 
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
@@ -167,21 +172,18 @@ class _Run:
 
     def _code(self) -> None:
         """The code, on some records of each part; what takes processes, once for the same class and chain."""
-        if not CODE_KINDS.intersection(self.options.kinds):
-            return
         tried: list[Any] = []
         for part in self.parts:
+            shown = CODE_KINDS | (_CHAIN_KINDS if steps(part.dataset.transform) else set())
+            if not len(part.dataset) or not shown.intersection(self.options.kinds):
+                continue
             made_of = (type(part.dataset), part.dataset.transform)
-            found = code_findings(
-                part.dataset,
-                self.loader,
-                part=part.name,
-                seed=self.options.seed,
-                records=self.options.looked,
-                probes=made_of not in tried,
-                progress=self._progress,
-            )
+            kinds = set(self.options.kinds) - (_PROBED if made_of in tried else set())
             tried.append(made_of)
+            found = code_findings(
+                part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
+                kinds=kinds, progress=self._progress,
+            )  # fmt: skip
             for finding in found:
                 self.findings.append(finding)
 

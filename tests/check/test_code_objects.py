@@ -112,7 +112,7 @@ def test_global_generators_and_the_loaders_own_are_none():
     dataset = Clean(transform=planted.draws_globally)
     known = [random._inst, np.random.mtrand._rand, torch.default_generator]
     assert list(generators(held(known, "dataset"))) == []
-    check = _Check(dataset, Loader(dataset, 4, shuffle=True), "", 0, 4, True, lambda *what: None)
+    check = _Check(dataset, Loader(dataset, 4, shuffle=True), "", 0, 4, lambda *what: None)
     assert list(check._objects()) == []
 
 
@@ -125,7 +125,7 @@ def test_a_sampler_of_ones_own_is_looked_into():
             return iter(range(4))
 
     loader = torch.utils.data.DataLoader(Clean(), sampler=Sampler())
-    (finding,) = _Check(Clean(), loader, "", 0, 4, True, lambda *what: None)._objects()
+    (finding,) = _Check(Clean(), loader, "", 0, 4, lambda *what: None)._objects()
     assert finding.text.startswith("sampler.rng is a numpy.random.Generator")
 
 
@@ -207,7 +207,7 @@ def test_a_large_pickle_is_worth_a_note():
 
 def test_the_collate_function_and_the_start_function_are_looked_at():
     loader = Loader(Clean(), 4, collate_fn=lambda samples: samples, worker_init_fn=lambda worker: None)
-    texts = [one.text.split(" (")[0] for one in _Check(Clean(), loader, "", 0, 4, True, lambda *what: None)._objects()]
+    texts = [one.text.split(" (")[0] for one in _Check(Clean(), loader, "", 0, 4, lambda *what: None)._objects()]
     assert texts == ["collate_fn is a lambda", "worker_init_fn is a lambda"]
 
 
