@@ -119,7 +119,7 @@ def test_images_in_two_units():
         sample["image"] = sample["image"].astype("float32") / (1 if place in (3, 4) else 255)
     findings = found(dataset(samples))
     assert indices(findings["drift"]) == [3, 4]
-    assert "0 … 1 in 38 records and in 0 … 255 in 2" in findings["drift"].text
+    assert "0 … 1 or normalised in 38 samples, 0 … 255 in 2 samples" in findings["drift"].text
 
 
 def test_several_sample_rates_are_worth_a_note():
