@@ -20,6 +20,7 @@ from datakit.chain import Transform, apply, steps, trace
 from datakit.columns import Columns, Record
 from datakit.errors import DatakitError, SampleError, UnknownNameError
 from datakit.files import Remote, ensure
+from datakit.files.prepare import lacking
 from datakit.foreign import preserved
 from datakit.sample import Sample
 from datakit.sampling import Key
@@ -127,6 +128,21 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def remotes_of(cls, split: str | None) -> tuple[Remote, ...]:
         """What a split needs of `remotes`: all of them, unless the dataset says otherwise; all for None."""
         return cls.remotes
+
+    @classmethod
+    def missing(cls, root: str | Path, split: str | None = None) -> list[str]:
+        """What a split, or any for None, needs and is not below `root`: paths that `download` would bring.
+
+        Names are looked for, nothing is read; empty where the dataset can be opened, as far as names tell.
+
+        Examples:
+            >>> from datakit.vision import FaceLandmarks
+            >>> FaceLandmarks.missing("nowhere")
+            ['faces']
+            >>> FaceLandmarks.missing(FaceLandmarks.synthetic(n=4).root)
+            []
+        """
+        return lacking(cls.remotes_of(split), root)
 
     def index(self) -> Columns:
         """Read names and labels, no contents."""

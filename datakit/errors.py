@@ -49,6 +49,10 @@ class UnknownNameError(DatakitError, LookupError):
         return cls(f"unknown {kind} {name!r}; {suggest(str(name), known)}")
 
 
+class TargetError(DatakitError, ValueError):
+    """What was asked for on the command line makes no sense as it stands; the message says how to ask."""
+
+
 class SampleError(DatakitError, ValueError):
     """One record could not be turned into a sample.
 

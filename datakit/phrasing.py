@@ -1,6 +1,8 @@
-"""Numbers and texts as a person reads them."""
+"""Numbers, texts and errors as a person reads them."""
 
 from __future__ import annotations
+
+from datakit.errors import DatakitError
 
 
 def number(value: float | None) -> str:
@@ -19,3 +21,11 @@ def shorten(text: str, most: int = 40) -> str:
     """`text` in one line, with an ellipsis where it is longer than `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def describe(error: BaseException) -> str:
+    """An error as a person should read it: one of datakit's by its message, any other with its type."""
+    text = str(error).strip() or "no message"
+    if "\nOriginal Traceback" in text:  # torch puts the traceback of a worker into the message
+        return f"{text.splitlines()[-1]} (in a worker of the loader)"
+    return text if isinstance(error, DatakitError) else f"{type(error).__name__}: {text}"

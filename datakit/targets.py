@@ -18,7 +18,7 @@ from datakit import audio, catalog, transforms
 from datakit.chain import Compose, Transform
 from datakit.dataset import Dataset
 from datakit.derived import Mapped
-from datakit.errors import DatakitError, MissingDataError, UnknownNameError, suggest
+from datakit.errors import DatakitError, MissingDataError, TargetError, UnknownNameError, suggest
 from datakit.loader import Loader
 from datakit.streams import Stream
 from datakit.text.lines import TEXT_SUFFIXES, TextLines
@@ -41,10 +41,6 @@ _FEATURES = (
     "SlidingCmvn",
     "Splice",
 )  # its Spectrogram has the name of a transform
-
-
-class TargetError(DatakitError, ValueError):
-    """What was asked for on the command line makes no sense as it stands; the message says how to ask."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def best(command, tries=5):
     "arguments",
     [
         ["-c", "import datakit"],
-        *(["-m", "datakit", *rest] for rest in (["--help"], ["list"], ["inspect", "--help"], ["predict", "--help"])),
+        *(["-m", "datakit", *rest] for rest in (["--help"], ["list"])),
+        *(["-m", "datakit", name, "--help"] for name in ("inspect", "predict", "doctor")),
     ],
     ids=" ".join,
 )

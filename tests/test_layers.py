@@ -20,7 +20,7 @@ LAYERS = [
     {"vision", "audio", "text", "delivery"},
     {"loader", "passes", "hugging_face"},
     {"testing", "targets"},
-    {"inspection", "bench"},
+    {"inspection", "bench", "doctor"},
     {"check"},
     {"report"},
     {"reference"},

@@ -72,6 +72,11 @@ class SpokenDigits(SoundDataset):
             self.remotes = ()  # type: ignore[misc]
         super().__init__(root, split, transform, download=download)
 
+    @classmethod
+    def missing(cls, root: str | Path, split: str | None = None) -> list[str]:
+        """As of `Dataset`; a folder `recordings` of another name above it will do."""
+        return [] if _recordings(Path(root)) is not None else super().missing(root, split)
+
     def index(self) -> Columns:
         """What the names of the files say."""
         folder = _recordings(self.root)

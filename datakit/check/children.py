@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from datakit.errors import DatakitError
-from datakit.inspection.seen import describe
+from datakit.phrasing import describe
 
 T = TypeVar("T")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-from datakit.check.findings import Finding, Offender, Place
+from datakit.check.findings import Finding, Offender, Place, Severity
 from datakit.inspection.moments import planes_of
 from datakit.inspection.picture import image_in
 from datakit.inspection.summary import fields
@@ -18,6 +18,9 @@ from datakit.phrasing import number
 Forms: TypeAlias = dict[tuple[str, str], str]
 """By (key of the sample, aspect) how a sample has it."""
 
+AS_LOADED = "as loaded"
+"""Of the first stage, within a sentence."""
+
 _KEPT = 5  # records of a form
 _SHOWN = 3  # forms in a sentence
 _BYTES_FROM = 16.0  # a floating-point image above this is one of 0 … 255
@@ -25,9 +28,10 @@ _ADVICE = {
     "type": "bring it to one type in load, or in a transform",
     "axes": "bring it to one number of axes in load, or in a transform: grey images are (H, W, 1)",
     "channels": "read all images as RGB, or use Grayscale(3); for sounds there is Mono()",
+    "points": "the same points belong at the same places of all samples; NaN for those that are not marked",
     "values": "divide all images by 255 in one place: ToTensor does that to uint8",
     "units": "multiply by width and height what is in shares of the image: coordinates are pixels",
-    "rate": "Resample brings all sounds to one rate: at another rate a model hears another speed",
+    "rate": "at another rate a model hears another speed",
 }
 
 
@@ -61,6 +65,9 @@ def forms_of(sample: Any) -> Forms:
         found["waveform", "channels"] = _channels(len(wave))
     if isinstance(rate := values.get("sample_rate"), int):
         found["sample_rate", "rate"] = f"{rate:,} Hz"
+    points = numbers(values.get("landmarks"))
+    if points is not None and points.ndim == 2:
+        found["landmarks", "points"] = f"{len(points)} points"
     for key in ("boxes", "landmarks"):
         array = numbers(values.get(key))
         if array is not None and array.size >= 4 and (known := finite(array)).size and known.max() > 0:
@@ -80,8 +87,12 @@ def _channels(count: int) -> str:
     return f"{count} channel{'s' * (count != 1)}"
 
 
+def _keep(known: list[Place], places: Sequence[Place]) -> None:
+    known.extend(places[: _KEPT - len(known)])
+
+
 class FormCounts:
-    """Counts the forms of samples as they come.
+    """Counts the forms of samples as they come; what it keeps does not grow with them.
 
     Examples:
         >>> import numpy as np
@@ -103,20 +114,21 @@ class FormCounts:
 
     def add(self, place: Place, forms: Mapping[tuple[str, str], str]) -> None:
         """Count a sample."""
-        self.samples += 1
+        self.add_all([place], 1, forms)
+
+    def add_all(self, places: Sequence[Place], count: int, forms: Mapping[tuple[str, str], str]) -> None:
+        """Count samples of the same forms: where the first ones are, and how many there are."""
+        self.samples += count
         for (key, aspect), form in forms.items():
             counts = self._counts.setdefault((key, aspect), {})
-            counts[form] = counts.get(form, 0) + 1
-            places = self._places.setdefault((key, aspect, form), [])
-            if len(places) < _KEPT:
-                places.append(place)
+            counts[form] = counts.get(form, 0) + count
+            _keep(self._places.setdefault((key, aspect, form), []), places)
         own = {key for key, aspect in forms if aspect == "type"}
         for key in own - self._without.keys():  # none of those before had it
             self._without[key] = list(self._first)
         for key in self._without.keys() - own:
-            if len(self._without[key]) < _KEPT:
-                self._without[key].append(place)
-        self._first = [*self._first, place][:_KEPT]
+            _keep(self._without[key], places)
+        _keep(self._first, places)
 
     @property
     def drifting(self) -> set[tuple[str, str]]:
@@ -157,7 +169,15 @@ class FormCounts:
         more = f", and {len(ranked) - _SHOWN} more" if len(ranked) > _SHOWN else ""
         rarer = [Offender(place, form) for form, _ in ranked[1:] for place in self._places[key, aspect, form]]
         verb = "differs" if aspect in ("type", "rate") else "differ"
-        what = f"the number of axes of {key} differs" if aspect == "axes" else f"the {aspect} of {key} {verb}"
+        what = f"the {aspect} of {key} {verb}"
+        if aspect in ("axes", "points"):
+            what = f"the number of {aspect} of {key} differs"
+        advice = _ADVICE[aspect]
+        level: Severity | None = None
+        if aspect == "rate":
+            what = "the sample rate differs"
+            advice = f"Resample({ranked[0][0].removesuffix(' Hz').replace(',', '')}) brings all to one: {advice}"
+            level = "note" if where.startswith(AS_LOADED) else None  # of several sources; a chain brings them to one
         few = sum(count for _, count in ranked[1:])
         text = f"{what} {where}: {shown}{more}"
-        return Finding("drift", text, few, self.samples, tuple(rarer[: 2 * _KEPT]), _ADVICE[aspect])
+        return Finding("drift", text, few, self.samples, tuple(rarer[: 2 * _KEPT]), advice, level)

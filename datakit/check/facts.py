@@ -52,7 +52,7 @@ class Facts:
         troubles: what is wrong with each, as far as it can be seen in that record alone.
         failures: why each could not be read; empty where it could.
         files: those that each was read from, where that is known.
-        forms: what the digests of `form` stand for: key and type.
+        forms: what the digests of `form` stand for, as `forms_of` says it, with a NUL between key and aspect.
     """
 
     rows: Rows

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from datakit.check import facts as kinds
+from datakit.check.drift import forms_of
 from datakit.check.facts import NO_LABEL, ROW, Facts
 from datakit.check.one_record import troubles_of
 from datakit.inspection.labels import labels_of
@@ -19,7 +19,6 @@ from datakit.inspection.seen import Inspected, Stage
 from datakit.inspection.sound import sounds_in
 from datakit.inspection.text import texts_in
 from datakit.inspection.trouble import LOADED, numbers, values_of
-from datakit.sample import PER_OBJECT, SEQUENCES, TIME_LAST
 from datakit.sampling import Key
 
 INPUTS = ("image", "waveform", "codes", "spectrogram", "features", "text", "tokens")
@@ -41,7 +40,7 @@ def facts_of(sample: Any, index: int, classes: Sequence[str]) -> Facts:
     """
     row = np.zeros(1, ROW)
     values = _values(sample)
-    form = {key: form_of(key, value) for key, value in values.items()}
+    form = {f"{key}\0{aspect}": how for (key, aspect), how in forms_of(sample).items()}
     row["state"], row["form"], row["label"] = kinds.READ, _word(repr(sorted(form.items()))), NO_LABEL
     _describe(row, sample)
     row["content"], row["annotation"] = _contents(values)
@@ -133,35 +132,3 @@ def _bytes_of(value: Any) -> Iterator[Any]:
 
 def _word(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def form_of(key: str, value: Any) -> str:
-    """The type of a value as it should be in every sample: sides that belong to one record alone have letters."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        kind = str(value.dtype).removeprefix("torch.")
-        is_tensor = isinstance(value, torch.Tensor)
-        return f"{kind} {_shape(key, tuple(value.shape), is_tensor)}" + (" tensor" if is_tensor else "")
-    if isinstance(value, np.generic):
-        return str(value.dtype)
-    if isinstance(value, list | tuple):
-        inner = sorted({form_of("", item) for item in value[:8]})
-        return f"{type(value).__name__} of {' or '.join(inner)}" if inner else f"empty {type(value).__name__}"
-    return type(value).__name__
-
-
-def _shape(key: str, shape: Sequence[int], is_tensor: bool) -> str:
-    """Such as (H, W, 3), (N, 4), (1, T): what is the same for all samples as a number."""
-    sides: list[Any] = list(shape)
-    if key == "image" and len(sides) == 3:
-        is_planes = is_tensor and sides[0] in (1, 3, 4)
-        sides = [sides[0], "H", "W"] if is_planes else ["H", "W", sides[2]]
-    elif key == "masks" and len(sides) == 3:
-        sides = ["N", "H", "W"]
-    elif key in PER_OBJECT or key.startswith("object_"):
-        sides[:1] = ["N"] * bool(sides)
-    elif key in SEQUENCES and sides:
-        sides[-1 if key in TIME_LAST else 0] = "T"
-    elif key not in ("landmarks", "label"):
-        sides = [f"{letter}" for letter in "ABCDEFG"[: len(sides)]]  # of a key that is not known: the axes alone
-    inner = ", ".join(map(str, sides))
-    return f"({inner},)" if len(sides) == 1 else f"({inner})"

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 from datakit import catalog
 from datakit.chain import Transform
 from datakit.dataset import Dataset
-from datakit.errors import DatakitError, MissingDataError, UnknownNameError
+from datakit.errors import DatakitError, MissingDataError, TargetError, UnknownNameError
 from datakit.inspection.labels import is_split
-from datakit.targets import Target, TargetError, as_dataset, import_named, made_from, open_target, target_of
+from datakit.targets import Target, as_dataset, import_named, made_from, open_target, target_of
 
 Parts = dict[str, Dataset]
 

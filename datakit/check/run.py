@@ -37,6 +37,9 @@ CODE_KINDS = {
 
 _CHAIN_KINDS = {*KIND_OF.values(), "point-outside", "drift", "missing-key"}  # seen as loaded, and after transforms
 
+_PROBED = {"handle", "memory", "impure", "unpicklable"}
+"""Of them, those that are looked for in processes of their own."""
+
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
 
@@ -168,14 +171,18 @@ class _Run:
         self.options.progress(what, done, total)
 
     def _code(self) -> None:
-        """The code, on some records of each part."""
+        """The code, on some records of each part; what takes processes, once for the same class and chain."""
+        tried: list[Any] = []
         for part in self.parts:
             shown = CODE_KINDS | (_CHAIN_KINDS if steps(part.dataset.transform) else set())
             if not len(part.dataset) or not shown.intersection(self.options.kinds):
                 continue
+            made_of = (type(part.dataset), part.dataset.transform)
+            kinds = set(self.options.kinds) - (_PROBED if made_of in tried else set())
+            tried.append(made_of)
             found = code_findings(
                 part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
-                kinds=self.options.kinds, progress=self._progress,
+                kinds=kinds, progress=self._progress,
             )  # fmt: skip
             for finding in found:
                 self.findings.append(finding)
@@ -291,6 +298,8 @@ class _Saving:
 
 
 def _unreadable(part: Read) -> Iterator[Finding]:
+    if not len(part.dataset):
+        yield Finding("empty", f"there are no records{part.of}", advice="look at where the data lie, and at the split")
     failures = part.table.failures
     if failures:
         tried = part.table.known

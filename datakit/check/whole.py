@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from datakit.check.corpus import Read, records_of
+from datakit.check.corpus import FIRST, Read
+from datakit.check.drift import AS_LOADED, FormCounts
 from datakit.check.facts import IMAGE, NO_LABEL, SOUND, TEXT
 from datakit.check.findings import Finding
 from datakit.inspection.labels import class_counts
@@ -19,8 +20,8 @@ _TIMES = 4.0  # the median, at least
 _LEAST = 20  # records of which a size is said to be far from the rest
 _APART = 10.0  # times as many records in the greatest class as in the least
 _FEW = 5  # records a class, on average, from which on one without any is worth a word
-_UNIT, _BYTES = 1.001, 16.0  # floating-point images at most this are in 0 … 1, above that in 0 … 255
 _SHOWN = 8  # classes that are named
+_IMAGE_TYPE = "image\0type"
 
 Values = npt.NDArray[np.float64]
 
@@ -99,76 +100,26 @@ def _sizes(part: Read) -> Iterator[tuple[str, str, npt.NDArray[np.int64], Values
 def drifts(part: Read) -> Iterator[Finding]:
     """Keys, types, shapes and ranges that are not the same in all records."""
     indices = part.table.read
-    if len(indices) < 2:
-        return
     rows = part.table.rows[indices]
-    yield from _forms(part, indices, rows["form"])
-    yield from _ranges(part, indices, rows)
-    yield from _rates(part, indices, rows)
+    digests, inverse, amounts = np.unique(rows["form"], return_inverse=True, return_counts=True)
+    if len(digests) > 1:
+        counts = FormCounts()
+        for number_ in np.argsort(-amounts, kind="stable").tolist():
+            first = indices[np.flatnonzero(inverse == number_)[:FIRST]].tolist()
+            forms = {tuple(key.split("\0")): how for key, how in part.table.forms[int(digests[number_])].items()}
+            counts.add_all([part.place(index) for index in first], int(amounts[number_]), forms)  # type: ignore[arg-type]
+        yield from counts.findings(f"{AS_LOADED}{part.of and f',{part.of}'}")
+    yield from _without_grey(part, indices, rows)
 
 
-def _forms(part: Read, indices: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]) -> Iterator[Finding]:
-    digest, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
-    if len(digest) < 2:
-        return
-    forms = [part.table.forms[int(one)] for one in digest]
-    for key in sorted({key for form in forms for key in form}):
-        amount: Counter[str | None] = Counter()
-        for form, count in zip(forms, counts.tolist(), strict=True):
-            amount[form.get(key)] += count
-        amount_missing = amount.pop(None, 0)
-        if amount_missing:
-            lacking = [place for place, form in enumerate(forms) if key not in form]
-            shown = indices[np.isin(inverse, lacking)].tolist()
-            text = f"{key} is missing in {amount_missing:,} of {len(indices):,} records{part.of}"
-            yield Finding("missing-key", text, amount_missing, len(indices), part.offenders(shown))
-        if len(amount) > 1:
-            common = amount.most_common()
-            rare = [place for place, form in enumerate(forms) if form.get(key) not in (common[0][0], None)]
-            shown = indices[np.isin(inverse, rare)].tolist()
-            said = ", ".join(f"{form} in {records_of(count)}" for form, count in common[:4])
-            text = f"{key} is not of one form{part.of}: {said}"
-            yield Finding("drift", text, len(shown), len(indices), part.offenders(shown))
-
-
-def _ranges(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> Iterator[Finding]:
-    """Images that were made whole numbers too early, or of two ranges."""
+def _without_grey(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> Iterator[Finding]:
+    """Images that were made whole numbers too early."""
     images = rows["modality"] == IMAGE
     forms = part.table.forms
-    floating = [form for form in np.unique(rows["form"]) if forms[int(form)].get("image", "").startswith("float")]
-    is_float = images & np.isin(rows["form"], floating)
-    is_dark = images & ~is_float & (rows["high"] <= 1) & (rows["high"] > rows["low"])
+    floating = [form for form in np.unique(rows["form"]) if forms[int(form)].get(_IMAGE_TYPE, "").startswith("float")]
+    is_dark = images & ~np.isin(rows["form"], floating) & (rows["high"] <= 1) & (rows["high"] > rows["low"])
     if is_dark.any():
         shown = indices[is_dark].tolist()
         text = f"{len(shown):,} of {int(images.sum()):,} images{part.of} are whole numbers, none of them above 1"
         advice = "they look scaled to 0 … 1 before they became whole numbers: all grey is lost; write them again"
         yield Finding("range", text, len(shown), int(images.sum()), part.offenders(shown), advice)
-    yield from _units(part, indices, rows, is_float)
-
-
-def _units(
-    part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void], images: npt.NDArray[np.bool_]
-) -> Iterator[Finding]:
-    """Floating-point images of two ranges."""
-    is_unit, is_bytes = images & (rows["high"] <= _UNIT), images & (rows["high"] > _BYTES)
-    if is_unit.any() and is_bytes.any():
-        fewer = is_unit if is_unit.sum() < is_bytes.sum() else is_bytes
-        shown = indices[fewer].tolist()
-        text = (
-            f"the image is in 0 … 1 in {int(is_unit.sum()):,} records{part.of} and in 0 … 255 in "
-            f"{int(is_bytes.sum()):,}"
-        )
-        yield Finding("drift", text, len(shown), len(indices), part.offenders(shown))
-
-
-def _rates(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> Iterator[Finding]:
-    """Sounds of several sample rates."""
-    sounds = (rows["modality"] == SOUND) & (rows["size"][:, 1] > 0)
-    common = Counter(rows["size"][sounds, 1].tolist()).most_common()
-    if len(common) > 1:
-        shown = indices[sounds & (rows["size"][:, 1] != common[0][0])].tolist()
-        text = f"there are {len(common)} sample rates{part.of}: " + ", ".join(
-            f"{rate:,} Hz in {records_of(count)}" for rate, count in common[:4]
-        )
-        advice = f"a model hears them at other speeds; Resample({common[0][0]}) brings all to one rate"
-        yield Finding("drift", text, len(shown), int(sounds.sum()), part.offenders(shown), advice, level="note")

@@ -15,6 +15,7 @@ from datakit import __version__
 from datakit.cli.bench import bench
 from datakit.cli.catalog import download, list_
 from datakit.cli.check import check
+from datakit.cli.doctor import doctor
 from datakit.cli.group import Commands, debug_option
 from datakit.cli.inspect import inspect_
 from datakit.cli.interrupts import keep_interrupts
@@ -33,7 +34,7 @@ def command(ctx: click.Context) -> None:
         ctx.color = False
 
 
-for _one in (list_, download, inspect_, check, bench, train, predict, vocab):
+for _one in (list_, download, inspect_, check, bench, train, predict, vocab, doctor):
     command.add_command(_one)
 
 

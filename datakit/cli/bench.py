@@ -131,7 +131,7 @@ def bench(earlier: Path | None, plot: Path | None, as_json: bool, stages: bool, 
 
 def _target(options: dict[str, Any]) -> Target:
     """The target; a loader may be given its own batch size again, and no other."""
-    from datakit.targets import TargetError
+    from datakit.errors import TargetError
 
     target = open_({**options, "batch_size": None})
     wanted, own = options["batch_size"], getattr(target.loader, "batch_size", None)
@@ -147,7 +147,8 @@ def _features(target: Target, text: str | None, device: str) -> Features | None:
     if text is None:
         return None
     from datakit.bench.features import on_device
-    from datakit.targets import TargetError, parse_transform
+    from datakit.errors import TargetError
+    from datakit.targets import parse_transform
 
     if target.dataset is None or target.loader is not None:
         raise TargetError(f"{target.name} is a loader and brings its own chain; --features goes with a dataset")

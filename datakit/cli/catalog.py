@@ -41,9 +41,8 @@ def download(name: str, root: str, split: str | None, as_json: bool) -> None:
     Without a network: DATAKIT_MIRROR=file:///a/folder/with/the/archives.
     """
     from datakit.catalog import find
-    from datakit.errors import UnknownNameError
+    from datakit.errors import TargetError, UnknownNameError
     from datakit.files import ensure
-    from datakit.targets import TargetError
 
     cls = find(name)
     if split is not None and split not in cls.splits:

@@ -129,7 +129,8 @@ def _list(context: click.Context, option: click.Parameter, value: bool) -> None:
 
 def _opened(targets: tuple[str, ...], options: Mapping[str, Any]) -> Opened:
     from datakit.check.parts import open_parts
-    from datakit.targets import TargetError, chain_of
+    from datakit.errors import TargetError
+    from datakit.targets import chain_of
 
     chain = chain_of(options["typed"], options["transform"])
     synthetic = options["records"] if options["synthetic"] else None

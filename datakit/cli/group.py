@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from datakit.errors import DatakitError, UnknownNameError
+from datakit.cli.installation import broken_package
+from datakit.errors import DatakitError, TargetError, UnknownNameError
+from datakit.phrasing import describe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,12 +42,12 @@ class Commands(click.Group):
 
 def _complain(ctx: click.Context, error: Exception) -> int:
     """Say what went wrong; the exit code."""
-    from datakit.inspection.look import describe
-    from datakit.targets import TargetError
-
     if _debugging(ctx):
         traceback.print_exception(error)
     label = click.style("error:", fg="red", bold=True)
+    if (package := broken_package(error)) is not None:
+        click.echo(f"{label} {package}; to see what is wrong and how to mend it: datakit doctor", err=True)
+        return int(ctx.meta.get(FAILURE, 1))
     click.echo(f"{label} {describe(error)}", err=True)
     if not isinstance(error, DatakitError | OSError) and not _debugging(ctx):
         frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -140,9 +140,10 @@ def _drawn(what: dict[str, Any], kind: str | None, run: Path | None) -> tuple[In
 
 def _looked(what: dict[str, Any], show: Any) -> Inspection:
     from datakit.cores import usable_cores
+    from datakit.errors import TargetError
     from datakit.inspection.look import look
     from datakit.inspection.normalize import with_normalize
-    from datakit.targets import TargetError, parse_transform
+    from datakit.targets import parse_transform
     from datakit.transforms import Normalize
 
     undo = parse_transform(what["undo"]) if what["undo"] else None

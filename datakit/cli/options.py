@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from datakit.errors import MissingDataError
+from datakit.errors import MissingDataError, TargetError
 
 if TYPE_CHECKING:
     from datakit.targets import Target
@@ -64,6 +64,7 @@ transform_options = _with(
 )
 place_options = _with(click.argument("target"), data_options)
 target_options = _with(place_options, transform_options)
+optional_target_options = _with(click.argument("target", required=False), data_options, transform_options)
 
 
 def _split(name: str, options: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ def _split(name: str, options: dict[str, Any]) -> str:
 
 def open_(options: dict[str, Any]) -> Target:
     """The target of the shared options."""
-    from datakit.targets import TargetError, chain_of, open_target
+    from datakit.targets import chain_of, open_target
 
     name, root = options["target"], options["root"]
     chain = chain_of(options.get("typed", ()), options.get("transform"))

@@ -25,6 +25,13 @@ def check_place(path: Path, *, may_replace: bool, endings: tuple[str, ...] = (),
         raise click.UsageError(f"{path} exists and is no {kind} of datakit's; --force overwrites it")
 
 
+def check_writable(out: Path) -> None:
+    """Find out likewise whether the folder that `--out` names is there or can be made, and be written to."""
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise click.UsageError(f"--out {out}: {there} is {'not writable' if there.is_dir() else 'a file'}")
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr where that is a terminal: called with what is done next, how much is done, and of how much."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,15 +12,13 @@ import click
 
 from datakit.cli.group import FAILURE, debug_option
 from datakit.cli.options import FILE, json_option
-from datakit.cli.output import check_place, print_json, progress, say
+from datakit.cli.output import check_place, check_writable, print_json, progress, say
+from datakit.cli.train_all import SEED, group_options, run_group
 from datakit.errors import CorruptDataError, MissingDataError
 from datakit.reference.catalog import BUILT_IN, find
 
 if TYPE_CHECKING:
     from datakit.reference import Reference, Result
-
-
-SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 
 
 class References(click.Group):
@@ -63,10 +60,14 @@ class _Training(click.Command):
     "train",
     cls=References,
     subcommand_metavar="NAME [OPTIONS]",
+    invoke_without_command=True,
+    no_args_is_help=True,
     short_help="Prove a pipeline: train a tutorial's model, and say whether it works.",
 )
+@group_options
 @debug_option
-def train() -> None:
+@click.pass_context
+def train(context: click.Context, /, **options: Any) -> None:
     """Train the model of a tutorial on a datakit pipeline, and hold it against its bar.
 
     The last line says the figure, the bar, and whether it was passed; the exit code is 0 where it was, 1 where not, and
@@ -78,7 +79,16 @@ def train() -> None:
       datakit train faces --root data --download
       datakit train faces --root data --sabotage points-not-rescaled
       datakit train mnist-stn --help
+
+    All of them at once, on the synthetic copies, are a smoke test of an installation: a table at the end, and the worst
+    of their exit codes.
+
+    \b
+      datakit train --list
+      datakit train --list --root data
+      datakit train --all --synthetic
     """
+    run_group(context, options)
 
 
 def _shared(reference: type[Reference]) -> list[click.Parameter]:
@@ -160,7 +170,7 @@ def _place(name: str, options: dict[str, Any]) -> Path:
         find_table(options["report"])
     bug = options["sabotage"]
     out: Path = options["out"] or Path("runs", f"{name}-{bug}" if bug else name)
-    _check_writable(out)
+    check_writable(out)
     if not options["resume"] and not options["force"]:
         _check_free(out)
     return out
@@ -181,12 +191,6 @@ def _check_root(reference: type[Reference], options: dict[str, Any]) -> None:
         raise click.UsageError(f"--root {root} is a file, not the folder that the data lie in")
     elif root is not None and not Path(root).exists() and not options["download"]:
         raise click.UsageError(f"there is no folder {root}; with --download it is made, and filled where that can be")
-
-
-def _check_writable(out: Path) -> None:
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise click.UsageError(f"--out {out}: {there} is {'not writable' if there.is_dir() else 'a file'}")
 
 
 def _check_free(out: Path) -> None:

@@ -100,8 +100,7 @@ def _is_vocabulary(out: Path) -> bool:
 
 def _texts(name: str, dataset: Dataset | None, key: str) -> Iterator[str]:
     """Those of the index where it has them, else of the samples, which are then loaded."""
-    from datakit.errors import UnknownNameError
-    from datakit.targets import TargetError
+    from datakit.errors import TargetError, UnknownNameError
 
     if dataset is None or not len(dataset):
         raise TargetError(f"{name} has no records to take texts from")

@@ -52,7 +52,7 @@ def ensure(
         CorruptDataError: an archive is damaged, has members that are refused, or lacks what it should hold.
     """
     base = Path(os.path.abspath(root))
-    pending = [remote for remote in remotes if not Place(base, remote.name).prepared(remote.produces)]
+    pending = _pending(remotes, base)
     if not pending:
         return
     if not download:
@@ -70,6 +70,25 @@ def ensure(
             f"{base}: cannot prepare {', '.join(remote.name for remote in pending)}: {error}; "
             f"nothing half-done was left in the way, run it again once that is mended"
         ) from error
+
+
+def lacking(remotes: Iterable[Remote], root: str | os.PathLike[str]) -> list[str]:
+    """What `ensure` would fetch or unpack: paths under `root` that are not there, or not whole yet. Nothing is read.
+
+    Examples:
+        >>> from datakit import Remote
+        >>> from datakit.files.prepare import lacking
+        >>> lacking([Remote("a/words.txt"), Remote("b.zip", unpack=True)], "nowhere")
+        ['a/words.txt', 'b.zip']
+    """
+    base, found = Path(os.path.abspath(root)), []
+    for remote in _pending(remotes, base):
+        found += Place(base, remote.name).missing(remote.produces) or [remote.name]
+    return found
+
+
+def _pending(remotes: Iterable[Remote], base: Path) -> list[Remote]:
+    return [remote for remote in remotes if not Place(base, remote.name).prepared(remote.produces)]
 
 
 def _complain(pending: list[Remote], base: Path) -> None:

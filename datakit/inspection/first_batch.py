@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader
 from datakit.dataset import Dataset
 from datakit.errors import CollateError
 from datakit.inspection.records import inspected
-from datakit.inspection.seen import Finding, Inspected, describe
+from datakit.inspection.seen import Finding, Inspected
 from datakit.inspection.stacking import is_of_batch, unstackable
 from datakit.loader import Loader
+from datakit.phrasing import describe
 from datakit.sampling import Key
 
 _ONE_SIZE = 'a batch needs samples of one size; try -t "Rescale(256)" -t "CenterCrop(224)" -t ToTensor'

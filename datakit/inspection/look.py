@@ -10,22 +10,23 @@ from torch.utils.data import DataLoader
 
 from datakit.chain import name_of, steps
 from datakit.dataset import Dataset
-from datakit.errors import DatakitError
+from datakit.errors import DatakitError, TargetError
 from datakit.inspection.findings import find
 from datakit.inspection.first_batch import blame, first_batch
 from datakit.inspection.picture import normalizers
 from datakit.inspection.records import drawn, inspected, unrepeatable
-from datakit.inspection.seen import Finding, Inspected, Stage, describe
+from datakit.inspection.seen import Finding, Inspected, Stage
 from datakit.inspection.spectrum import Spectrum, spectrum_after, steps_by_name
 from datakit.inspection.survey import Survey
 from datakit.inspection.surveying import survey
 from datakit.inspection.text import Coders, coders_after
 from datakit.loader import Loader
+from datakit.phrasing import describe
 from datakit.sampling import Key, KeySampler
-from datakit.targets import Target, TargetError
+from datakit.targets import Target
 from datakit.transforms import Normalize
 
-__all__ = ["Finding", "Inspected", "Inspection", "Stage", "chain_names", "describe", "look"]
+__all__ = ["Finding", "Inspected", "Inspection", "Stage", "chain_names", "look"]
 
 
 @dataclass(frozen=True)

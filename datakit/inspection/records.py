@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datakit.chain import irreproducible, same
 from datakit.dataset import Dataset
 from datakit.errors import SampleError
-from datakit.inspection.seen import Inspected, Stage, describe
+from datakit.inspection.seen import Inspected, Stage
+from datakit.phrasing import describe
 from datakit.sampling import Key
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from datakit.errors import DatakitError
 from datakit.sampling import Key
 
 
@@ -49,11 +48,3 @@ class Finding:
     text: str
     hint: str = ""
     indices: tuple[int, ...] = ()
-
-
-def describe(error: BaseException) -> str:
-    """An error as a person should read it: one of datakit's by its message, any other with its type."""
-    text = str(error).strip() or "no message"
-    if "\nOriginal Traceback" in text:  # torch puts the traceback of a worker into the message
-        return f"{text.splitlines()[-1]} (in a worker of the loader)"
-    return text if isinstance(error, DatakitError) else f"{type(error).__name__}: {text}"

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datakit.errors import CollateError, SampleError, WorkerError
-from datakit.inspection.seen import Finding, describe
+from datakit.inspection.seen import Finding
 from datakit.inspection.summary import fields
 from datakit.inspection.trouble import numbers
+from datakit.phrasing import describe
 from datakit.sample import PER_OBJECT, SEQUENCES, TIME_LAST
 
 _SHOWN = 3  # kinds of values in a message

@@ -10,11 +10,12 @@ from datakit.reference.catalog import BUILT_IN, find
 
 if TYPE_CHECKING:
     from datakit.reference.base import Option, Reference
-    from datakit.reference.checks import Check, Result
+    from datakit.reference.checks import Bar, Check, Result
     from datakit.reference.history import History
     from datakit.reference.training import train
 
 _HOME = {
+    "Bar": "checks",
     "Check": "checks",
     "History": "history",
     "Option": "base",
@@ -23,7 +24,7 @@ _HOME = {
     "train": "training",
 }
 
-__all__ = ["BUILT_IN", "Check", "History", "Option", "Reference", "Result", "find", "train"]
+__all__ = ["BUILT_IN", "Bar", "Check", "History", "Option", "Reference", "Result", "find", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,10 @@ import torch
 from datakit.dataset import Dataset
 from datakit.delivery import Collate
 from datakit.errors import DatakitError, MissingDataError, StateError, UnknownNameError
+from datakit.files import Remote
+from datakit.files.prepare import lacking
 from datakit.loader import Loader
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
 
 
@@ -57,6 +59,11 @@ class Reference:
         synthetic_epochs: of a run on the synthetic copy.
         options: what a user may choose.
         needs_data: whether it reads data that somebody must have; else it makes its own, and takes no `root`.
+        dataset: what it reads below `root`, where that is one of datakit's datasets.
+        reads: the same in words, where it is none.
+        weights_of: addresses of pretrained weights that a run on real data begins with where they can be had, by the
+            option that asks for them; "" for a run without options.
+        bars: what `checks` holds the figures against, as far as it can be told before a run.
         learns: whether there is a curve to draw.
         units: of the figures, as in `Check`.
         remembers: whether its states are enough for `predict`, without the data.
@@ -76,6 +83,10 @@ class Reference:
     synthetic_epochs: ClassVar[int] = 1
     options: ClassVar[tuple[Option, ...]] = ()
     needs_data: ClassVar[bool] = True
+    dataset: ClassVar[type[Dataset] | None] = None
+    reads: ClassVar[str] = ""
+    weights_of: ClassVar[Mapping[str, str]] = {}
+    bars: ClassVar[tuple[Bar, ...]] = ()
     learns: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {}
     remembers: ClassVar[bool] = False
@@ -190,6 +201,16 @@ class Reference:
             raise StateError(f"the run is of another version of {self.name}: {', '.join(different)} not on both sides")
         for name, part in parts.items():
             part.load_state_dict(state[name])
+
+    @classmethod
+    def remotes(cls) -> Sequence[Remote]:
+        """What a download would bring: of `dataset`, unless a reference has files of its own."""
+        return () if cls.dataset is None else cls.dataset.remotes_of(None)
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """What the reference needs and is not below `root`; names are looked for, nothing is read."""
+        return lacking(cls.remotes(), root) if cls.dataset is None else cls.dataset.missing(root)
 
     @classmethod
     def bugs(cls) -> dict[str, type[Self]]:

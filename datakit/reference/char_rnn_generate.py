@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from datakit import collate
 from datakit.dataset import Dataset
 from datakit.errors import DatakitError, UnknownNameError
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
 from datakit.reference.letter_baselines import Labelled, trigram_loss
 from datakit.reference.schedules import OneCycle, learn
@@ -44,6 +44,14 @@ class NamesDrawn(OnNames):
     source = "https://docs.pytorch.org/tutorials/intermediate/char_rnn_generation_tutorial.html"
     epochs, synthetic_epochs = 8, 5
     units: ClassVar[Mapping[str, str]] = {"held-out loss": "nats"}
+    bars = (
+        Bar(
+            *("held-out loss a letter", "that of a trigram which is fitted to the same names", "low", "nats"),
+            *("held-out loss", "against a trigram's"),
+        ),
+        Bar("held-out names likelier in their own language than in another", HOME, unit="%"),
+        no_leak("names"),
+    )
 
     def build(self) -> None:
         """Names as numbers of letters, each with the one that follows; batches of like length."""
@@ -110,10 +118,12 @@ class NamesDrawn(OnNames):
 
     def checks(self, history: History) -> Sequence[Check]:
         """As good as three letters in a row, and by the language, on names that the net has not seen."""
-        loss = history.last("held-out loss")
-        bar = Check("held-out loss a letter", loss, self.trigram, "low", "nats", "held-out loss", "against a trigram's")
-        home = Check("held-out names likelier in their own language than in another", self.at_home(), HOME, unit="%")
-        return [bar, home, no_leak(self.leaked, "names")]
+        loss, home, leak = self.bars
+        return [
+            loss.check(history.last(loss.key), bar=self.trigram),
+            home.check(self.at_home()),
+            leak.check(self.leaked),
+        ]
 
     def lines(self) -> Sequence[str]:
         """Names of the tutorial's languages, and how many of drawn ones are there already."""

@@ -57,6 +57,67 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """What a figure must reach, as it stands before any run; `datakit train --list` tells it.
+
+    Attributes:
+        what: what is measured.
+        bar: the value to reach; a text that says it in words where it is computed from the data.
+        better: whether a `high` figure is a good one, or a `low` one.
+        unit: as of `Check`.
+        key: as of `Check`.
+        of: as of `Check`.
+        when: for which runs it holds, such as `on the synthetic copy`; empty for all.
+
+    Examples:
+        >>> from datakit.reference import Bar
+        >>> bar = Bar("error", 0.75, "low", "%", of="of the mean shape's")
+        >>> print(bar)
+        error: at most 75 % of the mean shape's
+        >>> print(bar.check(0.5))
+        error 50 % of the mean shape's (bar: at most 75 %)
+        >>> print(Bar("accuracy", "the share of the larger class").check(0.5, bar=0.6))
+        accuracy 0.5 (bar: at least 0.6, missed)
+    """
+
+    what: str
+    bar: float | str
+    better: Literal["high", "low"] = "high"
+    unit: str = ""
+    key: str = ""
+    of: str = ""
+    when: str = ""
+
+    def check(
+        self, figure: float | None, *, bar: float | None = None, what: str | None = None, of: str | None = None
+    ) -> Check:
+        """The figure held against it.
+
+        Args:
+            figure: what came out; None where it was not measured.
+            bar: the value, where it is computed from the data; only there.
+            what: in place of `what`, with what the data say.
+            of: in place of `of`, likewise.
+
+        Raises:
+            ValueError: for a value in place of a fixed one, and where a computed one is not given.
+        """
+        if isinstance(self.bar, str) is (bar is None):
+            raise ValueError(f"the bar of {self.what} is {self.bar!r}, got the value {bar}")
+        value = self.bar if bar is None else bar
+        own = (self.what if what is None else what, self.unit, self.key, self.of if of is None else of)
+        return Check(own[0], figure, float(value), self.better, *own[1:])
+
+    def __str__(self) -> str:
+        when = f", {self.when}" if self.when else ""
+        if self.better == "low" and self.bar == 0:
+            return f"no {self.what}{when}"
+        least = "at least" if self.better == "high" else "at most"
+        value = self.bar if isinstance(self.bar, str) else f"{shown(self.bar, self.unit)} {self.of}".rstrip()
+        return f"{self.what}{when}: {least} {value}"
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run came to. Printed, it is the last line of `datakit train`.
 

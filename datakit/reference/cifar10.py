@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from datakit.dataset import Dataset
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.guesses import confusions, guesses, spread
 from datakit.reference.history import History
 from datakit.reference.schedules import learn
@@ -34,7 +34,12 @@ class Cifar10(Reference):
     name = "cifar10"
     source = "https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html"
     epochs, synthetic_epochs = 10, 3
+    dataset = CIFAR10
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
+    bars = (
+        Bar(f"accuracy after {SAMPLES:,} samples", 0.45, unit="%", key="accuracy"),
+        no_leak(),
+    )
 
     def build(self) -> None:
         """The net of the tutorial, and a learning rate that falls to nothing where the bar is."""
@@ -93,12 +98,10 @@ class Cifar10(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """45 %, on images that the net has not seen."""
+        accuracy, leak = self.bars
         figure = history.after(self.bar_epoch, "accuracy")
         seen = self.bar_epoch * len(self.loader.records)
-        return [
-            Check(f"accuracy after {seen:,} samples", figure, 0.45, unit="%", key="accuracy"),
-            no_leak(self.leaked),
-        ]
+        return [accuracy.check(figure, what=f"accuracy after {seen:,} samples"), leak.check(self.leaked)]
 
     def lines(self) -> Sequence[str]:
         """The accuracy of each class, and what it is most often taken for otherwise."""

@@ -14,7 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from datakit.loader import Loader
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.curve import finish, panels
 from datakit.reference.history import History
 from datakit.reference.kept import Kept
@@ -45,6 +45,12 @@ class DataParallel(Reference):
     name = "data-parallel"
     source = "https://docs.pytorch.org/tutorials/beginner/blitz/data_parallel_tutorial.html"
     needs_data = learns = False
+    bars = (
+        Bar("splits unlike the tutorial's", 0, "low"),
+        Bar("rows unlike those of the undivided batch", 0, "low"),
+        Bar("records missing or too often", 0, "low"),
+        Bar("records out of place", 0, "low"),
+    )
     replicas = (1, 2, 3, 8)
     worlds = (2, 3, 8)
 
@@ -107,12 +113,11 @@ class DataParallel(Reference):
     def checks(self, history: History) -> Sequence[Check]:
         """Nothing is otherwise."""
         steps = {name: sum(values) for name, values in history.losses.items()}
-        return [
-            Check("splits unlike the tutorial's", steps.get("other splits"), 0, "low"),
-            Check("rows unlike those of the undivided batch", steps.get("other rows"), 0, "low"),
-            Check("records missing or too often", history.last("missing or too often"), 0, "low"),
-            Check("records out of place", history.last("out of place"), 0, "low"),
-        ]
+        figures = (
+            *(steps.get(name) for name in ("other splits", "other rows")),
+            *(history.last(name) for name in ("missing or too often", "out of place")),
+        )
+        return [bar.check(figure) for bar, figure in zip(self.bars, figures, strict=True)]
 
     def lines(self) -> Sequence[str]:
         """What the tutorial prints, once for each size of a batch; and how many records each process read."""

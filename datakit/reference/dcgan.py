@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from itertools import pairwise
+from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,9 @@ from datakit.chain import Transform
 from datakit.dataset import Dataset
 from datakit.derived import Subset
 from datakit.errors import MissingDataError
+from datakit.files.walking import files_below
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.closeness import distance, noise_like
 from datakit.reference.history import History
 from datakit.reference.kept import Kept
@@ -28,10 +30,13 @@ from datakit.report.contact_sheet import Tile, sheet
 from datakit.report.output import png
 from datakit.transforms import CenterCrop, Compose, Normalize, RandomHorizontalFlip, Rescale, ToTensor
 from datakit.vision import CIFAR10, ImageFiles
+from datakit.vision.io import IMAGE_SUFFIXES
 
 NOISE = 100  # numbers that an image is drawn from
 SAMPLES, SHOWN, COLUMNS = 256, 32, 8  # images that are measured; those of them that are shown, in a line
+_FAR = "distance of samples from held-out images"
 _FEWEST = 8  # held-out images whose distance from others says anything
+_LEAST = 38  # images of which a fifth, rounded, are that many
 
 
 class Dcgan(Reference):
@@ -49,7 +54,13 @@ class Dcgan(Reference):
     name = "dcgan"
     source = "https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html"
     epochs, synthetic_epochs = 40, 8
+    reads = "any folder of images"
     units: ClassVar = {"of pixel noise": "%", "of the untrained": "%"}
+    bars = (
+        Bar(_FAR, 0.5, "low", "%", "of pixel noise", of="of pixel noise's"),
+        Bar(_FAR, 0.5, "low", "%", of="of the untrained generator's"),
+        no_leak(),
+    )
 
     def build(self) -> None:
         """Both nets with the tutorial's weights, the noise that is followed through all epochs, and distances."""
@@ -74,6 +85,13 @@ class Dcgan(Reference):
     def split(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the held-out images and of the training images."""
         return held_out(names, share=0.2)
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """Images, where there are too few of them to hold some out."""
+        files = files_below(root, IMAGE_SUFFIXES) if root.is_dir() else ()
+        count = len(list(islice(files, _LEAST)))
+        return [] if count == _LEAST else [f"{_LEAST} images or more (there are {count})"]
 
     def measure(self, images: Dataset, test: np.ndarray, train: np.ndarray) -> None:
         """How far from the held-out images other training images are, noise, and what an untrained generator draws."""
@@ -126,11 +144,11 @@ class Dcgan(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """At most half of the distance of both kinds of noise, and nothing held out was trained on."""
-        what, last = "distance of samples from held-out images", history.last
+        of_noise, of_untrained, leak = self.bars
         return [
-            Check(what, last("of pixel noise"), 0.5, "low", "%", "of pixel noise", of="of pixel noise's"),
-            Check(what, last("of the untrained"), 0.5, "low", "%", of="of the untrained generator's"),
-            no_leak(self.leaked),
+            of_noise.check(history.last("of pixel noise")),
+            of_untrained.check(history.last("of the untrained")),
+            leak.check(self.leaked),
         ]
 
     def lines(self) -> Sequence[str]:

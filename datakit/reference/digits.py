@@ -19,11 +19,14 @@ from datakit.vision import MNIST
 NORMALIZE = Normalize(mean=(0.1307,), std=(0.3081,))
 DRAWN = 1000  # digits of each split of the synthetic copy
 SIDE = 112  # of a digit in a picture, pixels
+NEAREST_MEAN = "what the nearest mean image of a class gives"
+"""The bar of the synthetic copy, in words; see `nearest_mean`."""
 
 
 class DigitReader(Reference):
     """A net that reads handwritten digits: what it is, and against which bar, a subclass says."""
 
+    dataset = MNIST
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
 
     def build(self) -> None:

@@ -14,7 +14,7 @@ from datakit.chain import Transform, apply
 from datakit.dataset import Dataset
 from datakit.derived import Subset
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
 from datakit.reference.schedules import OneCycle, learn
 from datakit.reference.split import held_out, leaked, no_leak
@@ -49,7 +49,12 @@ class Faces(Reference):
     name = "faces"
     source = "https://docs.pytorch.org/tutorials/beginner/data_loading_tutorial.html"
     epochs, synthetic_epochs = 120, 10
+    dataset = FaceLandmarks
     units: ClassVar[Mapping[str, str]] = {"error": "px", "of the mean shape's": "%"}
+    bars = (
+        Bar("error on held-out images", 0.75, "low", "%", "of the mean shape's", of="of the mean shape's"),
+        no_leak(),
+    )
 
     def build(self) -> None:
         """Augmented images to learn from, the middle of the held-out ones for the test."""
@@ -92,11 +97,8 @@ class Faces(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """At most three quarters of the error of the mean shape."""
-        key = "of the mean shape's"
-        return [
-            Check("error on held-out images", history.last(key), 0.75, "low", "%", key, of=key),
-            no_leak(self.leaked),
-        ]
+        error, leak = self.bars
+        return [error.check(history.last(error.key)), leak.check(self.leaked)]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """Held-out faces with true points and predictions."""

@@ -13,7 +13,7 @@ from torchvision.models.detection import FasterRCNN, MaskRCNN_ResNet50_FPN_Weigh
 from datakit.derived import Subset
 from datakit.reference import detectors
 from datakit.reference.base import Option, Reference
-from datakit.reference.checks import Check, shown
+from datakit.reference.checks import Bar, Check, shown
 from datakit.reference.coco_table import table, twelve
 from datakit.reference.history import History
 from datakit.reference.kept import Kept
@@ -52,7 +52,15 @@ class PennFudanDetector(Reference):
     source = "https://docs.pytorch.org/tutorials/intermediate/torchvision_tutorial.html"
     epochs, synthetic_epochs = 20, 4
     options = (Option("model", "The detector.", "small", ("small", "mask-rcnn", "faster-rcnn")),)
+    dataset = PennFudan
+    weights_of: ClassVar[Mapping[str, str]] = {f"--model {model}": url for model, url in _WEIGHTS.items()}
     units: ClassVar[Mapping[str, str]] = {f"{word} {name}": "%" for word in _WORDS.values() for name in _FIGURES}
+    bars = (
+        *(Bar(f"{word} AP50 on held-out images", f"what Otsu's threshold gives, and {shown(_HALF, '%')}", unit="%",
+              key=f"{word} AP50") for word in _WORDS.values()),
+        *(Bar(f"{word} AP50 on training images", _HALF, unit="%") for word in _WORDS.values()),
+        no_leak(),
+    )  # fmt: skip
 
     def build(self) -> None:
         """The detector, and what Otsu's threshold finds on the held-out images."""
@@ -149,14 +157,14 @@ class PennFudanDetector(Reference):
     def checks(self, history: History) -> Sequence[Check]:
         """At least what Otsu's threshold finds, and half of what the training images are said to hold."""
         seen = evaluate_detector(self.model, map(self.prepared, self.loader), kinds=self.kinds)
-        keys = {kind: f"{_WORDS[kind]} AP50" for kind in self.kinds}
-        bars = {kind: max(_HALF, self.untrained[kind].ap50) for kind in self.kinds}
+        *bars, leak = self.bars
+        held_out, training = (dict(zip(_WORDS, some, strict=True)) for some in (bars[:2], bars[2:]))
+        least = {kind: max(_HALF, self.untrained[kind].ap50) for kind in self.kinds}
         return [
-            *(Check(f"{keys[kind]} on held-out images", history.last(keys[kind]), bars[kind], "high", "%", keys[kind])
-              for kind in self.kinds),
-            *(Check(f"{keys[kind]} on training images", seen[kind].ap50, _HALF, unit="%") for kind in self.kinds),
-            no_leak(self.leaked),
-        ]  # fmt: skip
+            *(held_out[kind].check(history.last(held_out[kind].key), bar=least[kind]) for kind in self.kinds),
+            *(training[kind].check(seen[kind].ap50) for kind in self.kinds),
+            leak.check(self.leaked),
+        ]
 
     def lines(self) -> Sequence[str]:
         """COCO's twelve numbers after each epoch, and the bars' origin."""

@@ -14,7 +14,7 @@ from datakit.dataset import Dataset
 from datakit.derived import Concat
 from datakit.loader import Loader
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.guesses import confusions, guesses, spread
 from datakit.reference.history import History
 from datakit.reference.schedules import OneCycle, learn
@@ -36,7 +36,13 @@ class DigitsByCnn(Reference):
     name = "spoken-digits"
     source = "https://github.com/Jakobovski/free-spoken-digit-dataset"
     epochs, synthetic_epochs = 10, 4
+    dataset = SpokenDigits
     units: ClassVar[Mapping[str, str]] = {"accuracy": "%"}
+    bars = (
+        Bar("accuracy on takes 0 to 4", 0.95, unit="%", key="accuracy"),
+        Bar("test recordings told otherwise alone", 0, "low"),
+        no_leak("recordings"),
+    )
 
     def build(self) -> None:
         """Waveforms in the batches; features belong to the net."""
@@ -100,11 +106,8 @@ class DigitsByCnn(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """95 %, in whatever batches, on recordings that the net has not heard."""
-        return [
-            Check("accuracy on takes 0 to 4", history.last("accuracy"), 0.95, unit="%", key="accuracy"),
-            Check("test recordings told otherwise alone", self.told_otherwise(), 0, "low"),
-            no_leak(self.leaked, "recordings"),
-        ]
+        figures = history.last("accuracy"), self.told_otherwise(), self.leaked
+        return [bar.check(figure) for bar, figure in zip(self.bars, figures, strict=True)]
 
     def lines(self) -> Sequence[str]:
         """The accuracy of each digit, and what it is most often taken for otherwise."""

@@ -19,7 +19,7 @@ from datakit.derived import Mapped
 from datakit.errors import DatakitError, MissingDataError
 from datakit.files import Remote, ensure
 from datakit.reference.base import Option, Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.history import History
 from datakit.reference.insect_drawing import draw_insect
 from datakit.reference.weights import MEAN, STD, Pretrained, pretrained
@@ -55,7 +55,14 @@ class StyleTransfer(Reference):
         Option("content", "The picture to be redrawn.  [default: dancing.jpg below --root]"),
         Option("style", "The picture whose style it gets.  [default: picasso.jpg below --root]"),
     )
+    reads = "dancing.jpg and picasso.jpg, or two pictures by --content and --style"
+    weights_of: ClassVar[Mapping[str, str]] = {"": VGG19_Weights.IMAGENET1K_V1.url}
     units: ClassVar[Mapping[str, str]] = {"style loss left": "%", "content lost": "%"}
+    bars = (
+        *(Bar(f"{name} loss", 0.5, "low", "%", of="of white noise's") for name in ("style", "content")),
+        Bar("style loss of the saved picture", 0.1, "low", "%", "style loss left", of="of the content picture's"),
+        Bar("content loss of the saved picture", 1.0, "low", "%", "content lost", of="of the style picture's"),
+    )
 
     def build(self) -> None:
         """The pair as one batch, the layers, and the picture, which begins as white noise."""
@@ -94,11 +101,16 @@ class StyleTransfer(Reference):
         self.data = f"{paths['content'].name} in the style of {paths['style'].name}"
         return paths["content"].read_bytes(), paths["style"].read_bytes()
 
+    @classmethod
+    def remotes(cls) -> Sequence[Remote]:
+        """The tutorial's pictures."""
+        return tuple(PAIR.values())
+
     def of_imagenet(self) -> Pretrained:
         """The weights of ImageNet, with a note where there are none."""
         found = Pretrained(reason="the synthetic pair goes without")
         if not self.is_synthetic:
-            found = pretrained(VGG19_Weights.IMAGENET1K_V1.url, download=self.download)
+            found = pretrained(self.weights_of[""], download=self.download)
         if not found:
             self.notes.append(f"no weights of ImageNet: {found.reason}; the layers of VGG-19 are random")
         return found
@@ -163,18 +175,12 @@ class StyleTransfer(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """Both losses fall, and the saved picture has the style of one picture and the content of the other."""
-        fallen = []
+        fallen: list[float | None] = []
         for name in ("style", "content"):
             values = history.losses.get(name, [])
-            share = values[-1] / values[0] if len(values) > 1 else None
-            fallen.append(Check(f"{name} loss", share, 0.5, "low", "%", of="of white noise's"))
-        left, lost = (history.last(key) for key in self.units)
-        what = "loss of the saved picture"
-        return [
-            *fallen,
-            Check(f"style {what}", left, 0.1, "low", "%", "style loss left", of="of the content picture's"),
-            Check(f"content {what}", lost, 1.0, "low", "%", "content lost", of="of the style picture's"),
-        ]
+            fallen.append(values[-1] / values[0] if len(values) > 1 else None)
+        figures = [*fallen, *(history.last(key) for key in self.units)]
+        return [bar.check(figure) for bar, figure in zip(self.bars, figures, strict=True)]
 
     def pictures(self, history: History) -> Mapping[str, bytes]:
         """The result, and beside the pair."""

@@ -23,6 +23,7 @@ RARE = 2  # a letter that comes less often is unknown
 class OnNames(Reference):
     """A reference on surnames: it remembers languages and letters, so that it predicts without the data."""
 
+    dataset = Names
     remembers: ClassVar[bool] = True
 
     languages: Sequence[str]

@@ -16,7 +16,7 @@ from datakit.errors import DatakitError
 from datakit.loader import Loader
 from datakit.reference.attention_drawing import draw_attention
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check, shown
 from datakit.reference.guesses import spread
 from datakit.reference.history import History
 from datakit.reference.kept import Kept
@@ -30,6 +30,7 @@ from datakit.vocab import Role
 
 DRAWN = 800  # pairs of the synthetic copy, a quarter of which begin otherwise
 MOST = 10  # words of a translation
+OF_NGRAMS = 0.75  # of their loss, which does not know what is to be translated
 SHORT = 4  # words of a sentence that a net which has seen it must know
 TOGETHER = 128  # sentences of a test batch
 HIDDEN = 0.1  # of the French words, while it learns
@@ -58,7 +59,15 @@ class TranslateByAttention(Reference):
     source = "https://pytorch.org/tutorials/intermediate/seq2seq_translation_tutorial.html"
     epochs, synthetic_epochs = 30, 10
     remembers: ClassVar[bool] = True
+    dataset = TranslationPairs
     units: ClassVar[Mapping[str, str]] = {"held-out loss": "nats a word", "short training sentences": "%"}
+    bars = (
+        Bar("held-out loss", f"{shown(OF_NGRAMS, '%')} of the best n-gram model's of English", "low", "nats a word",
+            "held-out loss"),
+        Bar(f"training sentences of up to {SHORT} words", 0.9, unit="%", key="short training sentences"),
+        Bar("held-out sentences translated otherwise alone", 0, "low"),
+        no_leak("sentences"),
+    )  # fmt: skip
 
     def build(self) -> None:
         """Vocabularies are those of the training sentences: other words are unknown."""
@@ -178,15 +187,14 @@ class TranslateByAttention(Reference):
         """What is said is drawn from the source, and from nothing beside it."""
         loss, share = (history.last(name) for name in self.units)
         by_counts = self.by_counts()
+        held_out, short, alone, leak = self.bars
+        what = f"held-out loss, where n-grams have {by_counts:.3g}:"
         return [
-            Check(
-                f"held-out loss, where n-grams have {by_counts:.3g}:", loss, 0.75 * by_counts, "low", "nats a word",
-                key="held-out loss",
-            ),
-            Check(f"training sentences of up to {SHORT} words", share, 0.9, unit="%", key="short training sentences"),
-            Check("held-out sentences translated otherwise alone", self.told_otherwise(), 0, "low"),
-            no_leak(self.leaked, "sentences"),
-        ]  # fmt: skip
+            held_out.check(loss, bar=OF_NGRAMS * by_counts, what=what),
+            short.check(share),
+            alone.check(self.told_otherwise()),
+            leak.check(self.leaked),
+        ]
 
     def lines(self) -> Sequence[str]:
         """Some sentences, as the tutorial prints them: what was given, what it means, what was found."""

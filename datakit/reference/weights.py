@@ -74,7 +74,7 @@ def pretrained(url: str, *, download: bool = False) -> Pretrained:
     found = re.fullmatch(r".+-([0-9a-f]{8,64})\.pth", name)
     if found is None:
         raise ValueError(f"{url!r} does not end in the digest that its file must have, such as resnet18-f37072fd.pth")
-    path = Path(torch.hub.get_dir(), "checkpoints", name)
+    path = place_of(url)
     try:
         if not path.is_file():
             if not download:
@@ -84,6 +84,11 @@ def pretrained(url: str, *, download: bool = False) -> Pretrained:
     except (DatakitError, OSError) as error:
         first, *others = str(error).splitlines()
         return Pretrained(reason="; ".join([first, *(line.strip() for line in others if line.startswith("  "))]))
+
+
+def place_of(url: str) -> Path:
+    """Where torch.hub keeps the file behind an address, whether it is there or not."""
+    return Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(url).path).name)
 
 
 def _fetch(url: str, path: Path, digest: str) -> None:

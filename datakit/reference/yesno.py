@@ -16,7 +16,7 @@ from datakit.audio import YesNo
 from datakit.derived import Subset
 from datakit.loader import Loader
 from datakit.reference.base import Reference
-from datakit.reference.checks import Check
+from datakit.reference.checks import Bar, Check
 from datakit.reference.guesses import guesses
 from datakit.reference.history import History
 from datakit.reference.schedules import OneCycle, learn
@@ -41,7 +41,12 @@ class YesNoByCtc(Reference):
     name = "yesno"
     source = "https://www.openslr.org/1/"
     epochs, synthetic_epochs = 20, 8
+    dataset = YesNo
     units: ClassVar[Mapping[str, str]] = {"word errors": "%"}
+    bars = (
+        Bar("word errors in held-out recordings", 0.05, "low", "%", "word errors"),
+        no_leak("recordings"),
+    )
 
     def build(self) -> None:
         """Waveforms in the batches; features belong to the net."""
@@ -92,11 +97,8 @@ class YesNoByCtc(Reference):
 
     def checks(self, history: History) -> Sequence[Check]:
         """At most one word of twenty, in recordings that the net has not heard."""
-        errors = history.last("word errors")
-        return [
-            Check("word errors in held-out recordings", errors, 0.05, "low", "%", "word errors"),
-            no_leak(self.leaked, "recordings"),
-        ]
+        errors, leak = self.bars
+        return [errors.check(history.last(errors.key)), leak.check(self.leaked)]
 
     def lines(self) -> Sequence[str]:
         """How many recordings are right word for word, and what was heard in the others."""

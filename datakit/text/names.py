@@ -96,6 +96,11 @@ class Names(TextDataset):
         self.seed, self.test_share, self.normalize = seed, test_share, normalize
         super().__init__(root, split, transform, download=download)
 
+    @classmethod
+    def missing(cls, root: str | Path, split: str | None = None) -> list[str]:
+        """As of `Dataset`; any folder of names will do, and one called `data` need not be the tutorial's."""
+        return [] if _folder(Path(root)) is not None else ["data/names/*.txt"]
+
     def index(self) -> Columns:
         """The names, file by file."""
         folder = _folder(self.root)

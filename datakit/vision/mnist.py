@@ -14,6 +14,7 @@ from datakit.dataset import Dataset
 from datakit.errors import CorruptDataError
 from datakit.files import Remote
 from datakit.files.file_array import Bytes, FileArray
+from datakit.files.prepare import lacking
 from datakit.sample import Sample
 from datakit.vision.idx import read_idx, write_idx
 
@@ -43,9 +44,18 @@ class _IdxImages(Dataset):
     def __init__(
         self, root: str | Path, split: str | None = None, transform: Transform | None = None, *, download: bool = False
     ) -> None:
-        lacking = tuple(remote for remote in self.remotes if not Path(root, remote.name).is_file())
-        self.remotes = lacking  # type: ignore[misc]  # a compressed file will do, and is left as it is
+        self.remotes = self._plain(root)  # type: ignore[misc]  # a compressed file will do, and is left as it is
         super().__init__(root, split, transform, download=download)
+
+    @classmethod
+    def missing(cls, root: str | Path, split: str | None = None) -> list[str]:
+        """As of `Dataset`; a compressed file will do."""
+        return lacking(cls._plain(root), root)
+
+    @classmethod
+    def _plain(cls, root: str | Path) -> tuple[Remote, ...]:
+        """Those of which not even the compressed file is there."""
+        return tuple(remote for remote in cls.remotes if not Path(root, remote.name).is_file())
 
     def index(self) -> Columns:
         """Labels; the images are looked at only to count them."""

@@ -15,7 +15,7 @@ from datakit.check.alike.sound_likeness import overlaid
 
 @lru_cache(maxsize=64)
 def voice(seed, seconds=0.8, rate=8000):
-    """A gliding tone with overtones in two formants that move, over a few syllables, with a little hiss; silence around."""
+    """A gliding tone with overtones in two formants that move, loud and soft, with a little hiss; silence around."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * rate)) / rate
     pitch = 110 + 60 * rng.random() + 25 * np.sin(2 * np.pi * (rng.uniform(0.5, 2) * time + rng.random()))
@@ -39,11 +39,11 @@ def sample_of(wave, rate=8000):
 
 @pytest.mark.parametrize("name", SOUNDS)
 def test_an_altered_copy_is_found_among_others(name):
-    originals = [sample_of(voice(seed)) for seed in range(25)]
+    originals = [sample_of(voice(seed)) for seed in range(12)]
     copies = [sample_of(*SOUNDS[name](sample["waveform"], 8000)) for sample in originals]
     rows = np.array([sketch(sample) for sample in (*originals, *copies)])
     pairs = set(map(tuple, candidates(rows).pairs.tolist()))
-    assert sum((place, 25 + place) in pairs for place in range(25)) >= 24
+    assert sum((place, 12 + place) in pairs for place in range(12)) >= 12
     assert all(confirm(one, other) for one, other in zip(originals, copies, strict=True))
 
 
@@ -81,8 +81,8 @@ def test_the_correlation_is_that_of_the_samples():
     other = 0.6 * np.roll(one, 37) + 0.4 * other
     truth = np.correlate(other, one, "full") / np.linalg.norm(one) / np.linalg.norm(other)
     found = overlaid(one, other, 4096, 4096)
-    assert found.whole == pytest.approx(np.abs(truth).max(), abs=2e-3)
-    assert found.shift == pytest.approx((int(np.abs(truth).argmax()) - 4095) / 4096, abs=1 / 4096)
+    assert found.whole == pytest.approx(np.abs(truth).max(), abs=0.02)
+    assert found.shift == pytest.approx((int(np.abs(truth).argmax()) - 4095) / 4096, abs=1 / 8192)
     assert found.gain == pytest.approx(np.linalg.norm(other) / np.linalg.norm(one), rel=1e-3)
 
 
@@ -136,7 +136,7 @@ def test_yesno_is_all_different(shared, tmp_path):
 
 @pytest.mark.parametrize("kind", [SpokenDigits, YesNo])
 def test_sounds_of_synthetic_copies_are_all_different(kind):
-    dataset = kind.synthetic(60)
+    dataset = kind.synthetic(40)
     samples = [dataset[index] for index in range(len(dataset))]
     near = candidates(np.array([sketch(sample) for sample in samples]))
     assert [pair for pair in near.pairs.tolist() if confirm(samples[pair[0]], samples[pair[1]])] == []

@@ -1,9 +1,5 @@
 """Texts that are nearly the same, and sentences of one pattern."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from alterations import TEXTS
@@ -11,25 +7,26 @@ from alterations import TEXTS
 from datakit.check.alike import candidates, confirm, sketch
 from datakit.text import TranslationPairs
 
-WORDS = (
-    "river stone garden quiet morning walked slowly under heavy clouds while children played near old mill and "
-    "nobody remembered why that bridge had been closed since winter except one farmer who still kept his key below "
-    "loose brick beside door of an empty house on hill where été naïve señor’s well-known café stood"
-).split()
+TEXT = """
+river stone garden quiet morning walked slowly under heavy clouds while children played near old mill and nobody
+remembered why that bridge had been closed since winter except one farmer who still kept his key below loose brick
+beside door of an empty house on hill where été naïve señor’s well-known café stood
+"""
+KNOWN = [3, 18342511007258061586, 8834809696713103704, 9879040688119742373, 4556749289875914122]
 
 
 def paragraph(seed, count=30):
-    return " ".join(np.random.default_rng(seed).permutation(WORDS)[:count]).capitalize() + "."
+    return " ".join(np.random.default_rng(seed).permutation(TEXT.split())[:count]).capitalize() + "."
 
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("count", [25, 50])
 def test_an_altered_copy_is_found_among_others(name, count):
-    originals = [{"text": paragraph(seed, count)} for seed in range(60)]
+    originals = [{"text": paragraph(seed, count)} for seed in range(40)]
     copies = [{"text": TEXTS[name](sample["text"])} for sample in originals]
     rows = np.array([sketch(sample) for sample in (*originals, *copies)])
     pairs = set(map(tuple, candidates(rows).pairs.tolist()))
-    assert sum((place, 60 + place) in pairs for place in range(60)) >= 58
+    assert sum((place, 40 + place) in pairs for place in range(40)) >= 39
     assert all(confirm(one, other) for one, other in zip(originals, copies, strict=True))
 
 
@@ -95,11 +92,8 @@ def test_there_is_nothing_to_compare_without_letters(sample):
 
 
 def test_every_process_makes_the_same_bits():
-    """Python's own hashes of strings are others in each process; those here are kept in a cache."""
-    code = f"from datakit.check.alike import sketch; print(sketch({{'text': {paragraph(4)!r}}}).tolist())"
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert out.stdout.strip() == str(sketch({"text": paragraph(4)}).tolist())
+    """They are kept in a cache; Python's own hashes of strings are others in each process."""
+    assert sketch({"text": paragraph(4)}).tolist() == KNOWN
 
 
 def test_bits_agree_as_often_as_words_are_shared():

@@ -119,7 +119,7 @@ def test_images_in_two_units():
         sample["image"] = sample["image"].astype("float32") / (1 if place in (3, 4) else 255)
     findings = found(dataset(samples))
     assert indices(findings["drift"]) == [3, 4]
-    assert "0 … 1 in 38 records and in 0 … 255 in 2" in findings["drift"].text
+    assert "0 … 1 or normalised in 38 samples, 0 … 255 in 2 samples" in findings["drift"].text
 
 
 def test_several_sample_rates_are_worth_a_note():
@@ -136,3 +136,29 @@ def test_only_what_is_asked_for():
     PLANTS["points", "unknown-label"](samples[2])
     assert set(found(dataset(samples), only=["constant"])) == {"constant"}
     assert set(found(dataset(samples), ignore=["constant"])) == {"unknown-label"}
+
+
+def test_near_copies_are_told_with_how_they_differ():
+    train, test = clean("texts", seed=1), clean("texts", seed=2)
+    test[6] = {**train[3], "text": train[3]["text"].upper()}
+    train[8] = {**train[7], "text": train[7]["text"].replace(" ", "  ")}
+    findings = found({"train": dataset(train), "test": dataset(test)})
+    assert set(findings) == {"near-leak", "near-duplicate"}
+    (leak,), (duplicate,) = (findings[kind].offenders for kind in ("near-leak", "near-duplicate"))
+    assert [str(leak.place), str(leak.related[0])] == ["test[6]", "train[3]"]
+    assert "in another case" in leak.detail
+    assert [str(duplicate.place), str(duplicate.related[0])] == ["train[8]", "train[7]"]
+
+
+def test_near_copies_that_were_found_before_ctrl_c_are_told():
+    samples = clean("texts")
+    for place in (1, 3, 5):
+        samples[place] = {**samples[place - 1], "text": samples[place - 1]["text"].upper()}
+
+    def stop(what, done, total):
+        if what.startswith("looking at pairs") and done == 2:
+            raise KeyboardInterrupt
+
+    report = check(dataset(samples), cache=False, only=["near-duplicate"], progress=stop)
+    assert report.interrupted.startswith("looking at pairs")
+    assert [finding.count for finding in report.findings] == [2]

@@ -1,15 +1,28 @@
-"""What all references promise: all records, whatever the environment says, and bytes, sound or text in the batch."""
+"""What all references promise: all records, whatever the environment says, bytes, sound or text in the batch, bars."""
 
 import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from datakit import Loader
-from datakit.reference import BUILT_IN, find
+from datakit.reference import BUILT_IN, History, find
+
+
+def check_bars(reference):
+    """What a run is held against are bars that can be told before it, each with its value where that is fixed."""
+    checks = reference.checks(History())
+    assert len(checks) >= 1
+    for check in checks:
+        assert any(
+            check.what.startswith(bar.what.partition(" after ")[0])
+            and (check.better, check.unit, check.key) == (bar.better, bar.unit, bar.key)
+            and (isinstance(bar.bar, str) or check.bar == bar.bar)
+            for bar in reference.bars
+        ), check
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_it_reads_all_records_as_they_are(name, few, one_thread, monkeypatch):
+def test_it_reads_all_records_as_they_are_and_tells_its_bars(name, few, one_thread, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     reference = find(name)()
@@ -19,6 +32,7 @@ def test_it_reads_all_records_as_they_are(name, few, one_thread, monkeypatch):
     for loader in loaders:
         left_out = len(loader.records) % loader.batch_size if loader.drop_last else 0
         assert len(loader.keys) == len(loader.records) - left_out
+    check_bars(reference)
     if name != "data-parallel":
         batch = next(iter(reference.loader))
         if isinstance(batch, dict) and "waveform" in batch:  # decoded by the dataset; features are made after the batch

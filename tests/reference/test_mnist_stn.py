@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from datakit.reference import History
 from datakit.reference.digits import nearest_mean
 from datakit.reference.mnist_stn import MnistStn, Straightened, _told
 
@@ -41,7 +42,9 @@ def test_the_bar_is_what_the_nearest_mean_image_tells():
     means = [images[labels == label].mean(0) for label in range(10)]
     answers = [int(np.argmin([np.linalg.norm(image - mean) for mean in means])) for image in unseen]
     assert nearest_mean(reference) == np.mean(np.array(answers) == truth)
-    assert reference.bars == {MnistStn.synthetic_epochs: nearest_mean(reference)}
+    (check,) = reference.checks(History())
+    assert check.bar == nearest_mean(reference)
+    assert check.what == f"accuracy after {MnistStn.synthetic_epochs} epochs"
 
 
 def test_an_untrained_transformer_changes_nothing():

@@ -19,7 +19,7 @@ EVEN = 0.77
 
 _EVEN_OVER, _FLOOR = 100, 1e-3  # Hz; of the strongest: what is weaker than -30 dB is noise and stays weak
 _LOWEST, _HIGHEST = 60.0, 0.9  # Hz: hum and offset are no content; of half the lower rate, where filters end
-_FINER = 4  # places between samples that a shift may have
+_FINER = 6  # shifts in a period of the highest frequency, at least
 _LOUDER = 1.0  # dB
 _SHIFTED = 0.005  # s
 _LONGEST = 1 << 23  # steps of each that are looked at, the first ones: an hour at 2 kHz, eight minutes at 16 kHz
@@ -80,9 +80,10 @@ def overlaid(first: np.ndarray, second: np.ndarray, rate: int, other_rate: int) 
 
 def _correlations(one: np.ndarray, two: np.ndarray, low: int) -> np.ndarray:
     """For every shift, from two spectra that begin at place `low`."""
-    product = np.zeros((low + len(one)) * _FINER // 2 + 1, np.complex128)
-    product[low : low + len(one)] = two * one.conj()
-    steps = 2 * (len(product) - 1)
+    top = low + len(one)
+    steps = 1 << (_FINER * top - 1).bit_length()
+    product = np.zeros(steps // 2 + 1, np.complex128)
+    product[low:top] = two * one.conj()
     return np.asarray(np.fft.irfft(product, steps) * (steps / 2 / math.sqrt(_power(one) * _power(two))))
 
 

@@ -13,12 +13,12 @@ from datakit.inspection.labels import labels_of
 from datakit.inspection.moments import planes_of
 from datakit.inspection.picture import image_in, normalizers
 from datakit.inspection.records import inspected
-from datakit.inspection.seen import Inspected, Stage, describe
+from datakit.inspection.seen import Inspected, Stage
 from datakit.inspection.sound import sound_in
 from datakit.inspection.spectrum import spectrum_after, steps_by_name
 from datakit.inspection.summary import Row, summarise
 from datakit.inspection.text import coders_after
-from datakit.phrasing import shorten
+from datakit.phrasing import describe, shorten
 from datakit.report.check.exhibit import Exhibit, Member
 from datakit.report.check.marking import mark, side_for
 from datakit.report.check.wording import clean, name_of, path_in

@@ -1,0 +1,59 @@
+"""What a child process of `doctor` runs: the stages of a probe, each told before it begins and after it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from typing import IO, Any
+
+_LONGEST = 400  # characters of a message in one line
+
+
+def serve() -> None:
+    """Run the stages named on the command line; what they print goes to stderr."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    said = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    module, stages = sys.argv[2], json.loads(sys.argv[3])
+    probe = import_module(module)
+    for name, arguments in stages.items():
+        _tell(said, {"begin": name})
+        outcome = _outcome(getattr(probe, name.partition(" ")[0]), arguments)
+        _tell(said, {"end": name, "outcome": outcome})
+    said.close()
+    os._exit(0)  # nothing that the imports have registered runs now
+
+
+def _tell(said: IO[str], what: dict[str, Any]) -> None:
+    said.write(json.dumps(what) + "\n")
+    said.flush()
+
+
+def _outcome(function: Any, arguments: list[Any]) -> dict[str, Any]:
+    try:
+        return {"how": "returned", "value": function(*arguments)}
+    except BaseException as error:  # also SystemExit: it is what importing that module does
+        return {
+            "how": "raised",
+            "error": f"raises {type(error).__name__}: {one_line(error)}",
+            "kind": type(error).__name__,
+            "name": getattr(error, "name", None) or "",
+            "text": str(error),
+        }
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error, and of what it came from, in one line."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        text = " ".join(str(current).split())
+        if text and not any(text in part for part in parts):
+            parts.append(text)
+        current = current.__cause__
+    line = " … ".join(parts) or "no message"
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
