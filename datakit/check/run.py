@@ -204,7 +204,8 @@ class _Run:
         numbers = np.zeros(0, np.uint64)
         if keys is not None and keys.name is not None:
             self._progress(f"asking the cache about the files{part.of}", 0, count)
-            numbers = np.array([keys.of(index) for index in range(count)], np.uint64)
+            numbers = np.zeros(count, np.uint64)  # 0 stands for none: what is not wanted is not looked up
+            numbers[wanted] = [keys.of(int(index)) for index in wanted]
             known = recall(keys.name, numbers, table)
             self.cached[part.name] = int(known.sum())
         left = wanted[table.rows["state"][wanted] == UNREAD]
