@@ -140,7 +140,7 @@ class Report:
         parts: what was checked.
         findings: the worst first.
         chain: names of the transforms.
-        looked: how many records were run through the transforms.
+        looked: how many records were run through the transforms, of the part with most of them.
         seconds: how long it took.
         notes: what else is to be known, such as what was not checked, and why.
         interrupted: what was being done when it was stopped; empty where it came to its end.

@@ -130,6 +130,7 @@ class _Run:
         self.cached = dict.fromkeys(parts, 0)
         self.findings: list[Finding] = []
         self.doing = ""
+        self.looked = 0
 
     def report(self) -> Report:
         """Run, and say what was found."""
@@ -154,7 +155,7 @@ class _Run:
             ),
             findings=self._wanted(),
             chain=tuple(map(name_of, steps(dataset.transform))),
-            looked=self.options.looked,
+            looked=self.looked,
             seconds=time.monotonic() - start,
             notes=tuple(self.notes),
             interrupted=interrupted,
@@ -178,6 +179,7 @@ class _Run:
             shown = CODE_KINDS | (_CHAIN_KINDS if steps(part.dataset.transform) else set())
             if not len(part.dataset) or not shown.intersection(self.options.kinds):
                 continue
+            self.looked = max(self.looked, min(self.options.looked, len(part.dataset)))
             made_of = (type(part.dataset), id(part.dataset.transform))
             kinds = set(self.options.kinds) - (_PROBED if made_of in tried else set())
             if not isinstance(part.dataset, Derived):  # of which the code is that of what they are made of

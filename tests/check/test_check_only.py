@@ -107,6 +107,13 @@ def test_code_is_not_run_for_records_without_a_chain(ran):
     assert ran == []
 
 
+def test_so_many_as_there_are_were_looked_at(ran):
+    parts = {"train": Clean(n=30), "test": Clean(n=9)}
+    assert check(parts, looked=64, cache=False).looked == 30
+    assert check(parts, looked=20, cache=False).looked == 20
+    assert check(parts, only=["duplicate"], cache=False).looked == 0
+
+
 def test_memory_is_found_when_it_alone_is_asked_for():
     (finding,) = check(Keeping(), only=["memory"], cache=False).findings
     assert finding.text.startswith("a process that reads records grows by ")
