@@ -21,9 +21,11 @@ from PIL import Image
 
 from datakit import Loader, Mapped, collate
 from datakit.audio import SpokenDigits
+from datakit.check import check
 from datakit.inspection.look import Finding, look
 from datakit.inspection.survey import ClassCounts
 from datakit.report import page as report
+from datakit.report.check import page as check_page
 from datakit.report.show import Shown, show
 from datakit.targets import Target
 from datakit.text import SPECIALS, Names, Vocab
@@ -669,3 +671,30 @@ def test_pictures_for_the_documents(visit, chromium, tmp_path):
     (tmp_path / "notebook.html").write_text(notebook(*face_outputs(), colours="background: #fff; ", theirs=""))
     with opened(chromium, (tmp_path / "notebook.html").as_uri(), viewport={"width": 1000, "height": 900}) as page:
         keep(page.screenshot(), "inspect-show.png")
+
+
+def flawed():
+    """Drawn faces in two splits: a copy, nearly a copy, and points that were moved."""
+    drawn = list(FaceLandmarks.synthetic(n=40))
+    train, held_out = [{"image": one["image"], "landmarks": one["landmarks"]} for one in drawn], []
+    train, held_out = train[:30], train[30:]
+    held_out[4] = train[12]
+    image, points = train[5].values()
+    mirrored = {"image": image[:, ::-1] // 4 * 3, "landmarks": points * (-1, 1) + (image.shape[1], 0)}
+    held_out[7] = {**mirrored, "landmarks": mirrored["landmarks"].astype(np.float32)}
+    train[17] = {**train[17], "landmarks": train[17]["landmarks"] + np.float32(60)}
+    return {"train": Mapped(train), "test": Mapped(held_out)}
+
+
+@pytest.mark.skipif(PICTURES is None, reason="set DATAKIT_PICTURES to the folder that they go to")
+def test_pictures_for_the_documents_on_checking(chromium, tmp_path):
+    parts = flawed()
+    found = check(parts, target="my.faces:splits", only=["leak", "near-leak", "point-outside"])
+    (tmp_path / "check.html").write_text(check_page.render(replace(found, seconds=0.0), parts), encoding="utf-8")
+    address = (tmp_path / "check.html").as_uri()
+    for name, scheme in (("check-page.png", "light"), ("check-page-dark.png", "dark")):
+        with opened(chromium, address, viewport={"width": 1280, "height": 760}, color_scheme=scheme) as page:
+            keep(page.screenshot(), name)
+    with opened(chromium, address, viewport={"width": 1000, "height": 800}) as page:
+        keep(page.locator("#finding-2").screenshot(), "check-pair.png")
+        keep(page.locator("#finding-3").screenshot(), "check-points.png")

@@ -117,10 +117,11 @@ def test_the_examples_of_docstrings_print_what_they_show(path, tmp_path, monkeyp
 
 
 def test_public_names_have_examples():
-    from datakit import collate, testing, transforms, vision
+    from datakit import check, collate, testing, transforms, vision
 
     shown = {getattr(datakit, name) for name in datakit.__all__} | {collate.stack, collate.pad, collate.detection}
     shown |= {getattr(module, name) for module in (transforms, vision) for name in module.__all__}
+    shown |= {item for item in vars(check).values() if isinstance(item, type | types.FunctionType)}
     shown |= {testing.assert_dataset, testing.assert_sample, testing.assert_one_stream}
     callables = {item.__name__: item.__doc__ for item in shown if callable(item)}
     without = {"ensure", "show"}  # one needs a server, the other a notebook

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import datakit
-from datakit import Columns, Dataset, Remote, audio, catalog, text, transforms
+from datakit import Columns, Dataset, Remote, audio, catalog, check, text, transforms
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADS = {
@@ -144,6 +144,7 @@ def test_every_public_name_is_in_the_reference(pages):
     names |= {f"datakit.transforms.{name}" for name in transforms.__all__}
     names |= {f"datakit.audio.{name}" for name in audio.__all__ if not inspect.ismodule(getattr(audio, name))}
     names |= {f"datakit.text.{name}" for name in text.__all__}
+    names |= {f"datakit.check.{name}" for name in check.__all__}
     names |= {f"datakit.audio.features.{name}" for name in audio.features.__all__}
     names |= {f"datakit.audio.kaldi.{name}" for name in set(audio.kaldi.__all__) - set(audio.__all__)}
     names |= {

@@ -20,6 +20,11 @@ class Place:
         part: the split, or the dataset among several; empty where there is one only.
         index: in that dataset.
         path: the file behind it, where there is one.
+
+    Examples:
+        >>> from datakit.check import Place
+        >>> str(Place("test", 3, "bees/16838648_415acd9e3f.jpg")), str(Place("", 3))
+        ('test[3] bees/16838648_415acd9e3f.jpg', '[3]')
     """
 
     part: str
@@ -38,6 +43,14 @@ class Offender:
         place: where it is.
         detail: what is special about this one; may be empty.
         related: records that it goes with, such as those that it is a copy of.
+
+    Examples:
+        >>> from datakit.check import check
+        >>> splits = {"train": [{"text": "to be"}], "test": [{"text": "or not"}, {"text": "to be"}]}
+        >>> (finding,) = check(splits, only=["leak"]).findings
+        >>> for offender in finding.offenders:
+        ...     print(offender.place, offender.detail, "is", *offender.related)
+        test[1] 'to be' is train[0]
     """
 
     place: Place
@@ -57,6 +70,16 @@ class Finding:
         offenders: the first of them.
         advice: what to do, where that is more than `KINDS` says of all such findings.
         level: how bad this one is, where that is not as `KINDS` says.
+
+    Examples:
+        >>> from datakit.check import check
+        >>> (finding,) = check([{"text": "to be"}, {"text": " "}], only=["empty"]).findings
+        >>> finding.kind, finding.severity, finding.count, finding.of, [one.place.index for one in finding.offenders]
+        ('empty', 'warning', 1, 2, [1])
+        >>> finding.text
+        'text is empty as loaded, in 1 of 2 samples'
+        >>> finding.hint
+        'leave such records out: there is nothing to learn from'
     """
 
     kind: str
@@ -93,6 +116,12 @@ class Part:
         records: how many it has.
         read: how many of them are known, those from the cache included.
         cached: how many were known from an earlier run.
+
+    Examples:
+        >>> from datakit.check import check
+        >>> report = check({"train": [{"label": 0}] * 9, "test": [{"label": 0}] * 3}, only=["unreadable"], at_most=4)
+        >>> [(part.name, part.records, part.read) for part in report.parts]
+        [('train', 9, 4), ('test', 3, 3)]
     """
 
     name: str
@@ -115,6 +144,12 @@ class Report:
         seconds: how long it took.
         notes: what else is to be known, such as what was not checked, and why.
         interrupted: what was being done when it was stopped; empty where it came to its end.
+
+    Examples:
+        >>> from datakit.check import check
+        >>> report = check([{"text": "to be"}, {"text": " "}], only=["empty"])
+        >>> report.count("error"), report.count("warning"), report.fails("error"), report.fails("warning")
+        (0, 1, False, True)
     """
 
     target: str

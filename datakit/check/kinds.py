@@ -16,6 +16,11 @@ class About:
         title: a few words.
         why: why it matters.
         hint: what to do.
+
+    Examples:
+        >>> from datakit.check import KINDS
+        >>> KINDS["leak"].severity, KINDS["leak"].title
+        ('error', 'the same content in two splits')
     """
 
     severity: Literal["error", "warning", "note"]

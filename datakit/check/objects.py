@@ -5,6 +5,7 @@ No code of the objects runs: attributes are read from `__dict__` and slots, neve
 
 from __future__ import annotations
 
+import dis
 import functools
 import itertools
 import site
@@ -151,7 +152,7 @@ def _of_function(function: types.FunctionType, method: bool = False) -> Iterator
             continue
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     yield from (Held(f"=a default of {function.__qualname__}", value) for value in defaults)
-    for name in names_in(function.__code__):
+    for name in dict.fromkeys(_globals_in(function.__code__)):
         if name in function.__globals__ and not isinstance(function.__globals__[name], type | types.ModuleType):
             yield Held(f"={function.__module__}.{name}", function.__globals__[name])
 
@@ -162,6 +163,14 @@ def names_in(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from names_in(constant)
+
+
+def _globals_in(code: types.CodeType) -> Iterator[str]:
+    """Those of them that are global; an attribute may be called like a global that has nothing to do with it."""
+    yield from (one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _globals_in(constant)
 
 
 def is_of_user(value: Any) -> bool:

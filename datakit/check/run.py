@@ -25,6 +25,7 @@ from datakit.check.troubles import KIND_OF, Troubles
 from datakit.check.whole import classes_of, drifts, outliers
 from datakit.cores import usable_cores
 from datakit.dataset import Dataset
+from datakit.derived import Derived
 from datakit.errors import UnknownNameError
 from datakit.sampling import KeySampler
 
@@ -103,7 +104,7 @@ def check(
         >>> samples = [{"label": 0, "text": "to be"}, {"label": 1, "text": "or not"}, {"label": 0, "text": "to be"}]
         >>> for finding in check(samples).findings:
         ...     print(f"{finding.severity}: {finding.kind}: {finding.text}")
-        note: duplicate: 1 record is a copy of an earlier one, bit for bit, in 1 sets
+        note: duplicate: 1 record is a copy of an earlier one, bit for bit, in 1 set
     """
     for kind in (*only, *ignore):
         if kind not in KINDS:
@@ -172,14 +173,15 @@ class _Run:
 
     def _code(self) -> None:
         """The code, on some records of each part; what takes processes, once for the same class and chain."""
-        tried: list[Any] = []
+        tried: set[tuple[type, int]] = set()
         for part in self.parts:
             shown = CODE_KINDS | (_CHAIN_KINDS if steps(part.dataset.transform) else set())
             if not len(part.dataset) or not shown.intersection(self.options.kinds):
                 continue
-            made_of = (type(part.dataset), part.dataset.transform)
+            made_of = (type(part.dataset), id(part.dataset.transform))
             kinds = set(self.options.kinds) - (_PROBED if made_of in tried else set())
-            tried.append(made_of)
+            if not isinstance(part.dataset, Derived):  # of which the code is that of what they are made of
+                tried.add(made_of)
             found = code_findings(
                 part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
                 kinds=kinds, progress=self._progress,
@@ -204,7 +206,8 @@ class _Run:
         numbers = np.zeros(0, np.uint64)
         if keys is not None and keys.name is not None:
             self._progress(f"asking the cache about the files{part.of}", 0, count)
-            numbers = np.array([keys.of(index) for index in range(count)], np.uint64)
+            numbers = np.zeros(count, np.uint64)  # 0 stands for none: what is not wanted is not looked up
+            numbers[wanted] = [keys.of(int(index)) for index in wanted]
             known = recall(keys.name, numbers, table)
             self.cached[part.name] = int(known.sum())
         left = wanted[table.rows["state"][wanted] == UNREAD]

@@ -66,6 +66,42 @@ def test_only_what_is_needed_runs(only, expected, ran):
     assert ran == expected
 
 
+class Weighing:
+    """A transform whose equality is an array."""
+
+    def __init__(self):
+        self.weights = np.ones(3)
+
+    def __eq__(self, other):
+        return self.weights == other.weights
+
+    __hash__ = None
+
+    def __call__(self, sample):
+        return sample
+
+
+def test_splits_of_one_class_share_the_probes_and_others_do_not(ran):
+    chain = ToTensor()
+    check({"train": Clean(transform=chain), "test": Clean(transform=chain)}, only=["handle"], cache=False)
+    assert ran.count("_files") == 1
+    check({"train": Clean(transform=Weighing()), "test": Clean(transform=Weighing())}, only=["handle"], cache=False)
+    assert ran.count("_files") == 3
+
+
+def test_datasets_of_other_libraries_have_code_of_their_own(tmp_path):
+    (tmp_path / "records.bin").write_bytes(bytes(1000))
+
+    class Records(list):
+        def __init__(self, file):
+            super().__init__([{"value": 1.5}] * 4)
+            self.file = file
+
+    with open(tmp_path / "records.bin", "rb") as file:
+        (finding,) = check({"train": Records(None), "test": Records(file)}, only=["handle"], cache=False).findings
+    assert finding.text.startswith("dataset.foreign.file is an open BufferedReader")
+
+
 def test_code_is_not_run_for_records_without_a_chain(ran):
     check(Mapped(clean("points")), only=["range"], cache=False)
     assert ran == []

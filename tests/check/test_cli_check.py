@@ -152,6 +152,15 @@ def test_at_most_so_many(pets):
     assert "3 of 9 records were read, chosen by chance" in document["notes"]
 
 
+def test_at_most_is_the_same_with_what_is_known_of_the_others(pets):
+    words = ["pets/test", "--at-most", "3", "--json", "--only", FAST]
+    alone = json.loads(run(*words, "--no-cache").stdout)
+    run("pets/test", "--only", FAST)
+    known = json.loads(run(*words).stdout)
+    assert (known["parts"][0]["read"], known["parts"][0]["cached"]) == (3, 3)
+    assert (known["findings"], known["notes"]) == (alone["findings"], alone["notes"])
+
+
 def test_the_second_time_is_from_the_cache(pets):
     run("pets/test", "--only", FAST)
     assert json.loads(run("pets/test", "--json", "--only", FAST).stdout)["parts"][0]["cached"] == 9

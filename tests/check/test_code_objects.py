@@ -116,6 +116,19 @@ def test_global_generators_and_the_loaders_own_are_none():
     assert list(check._objects()) == []
 
 
+class NamedAlike:
+    """Its attribute is called like a global of this module, which it does not use."""
+
+    MODULE_RNG = None
+
+    def __call__(self, sample):
+        return {**sample, "noise": self.MODULE_RNG}
+
+
+def test_a_global_that_is_called_like_an_attribute_is_not_the_transforms():
+    assert list(generators(held(Mapped([1], NamedAlike()), "dataset"))) == []
+
+
 def test_a_sampler_of_ones_own_is_looked_into():
     class Sampler(torch.utils.data.Sampler):
         def __init__(self):
