@@ -43,6 +43,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/translation.py
+	$(BIN)/python benchmarks/checking.py
+	$(BIN)/python benchmarks/alike.py
 
 # hours: all references on real data, honest and sabotaged
 references: $(STAMP)

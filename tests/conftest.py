@@ -3,10 +3,10 @@
 import gc
 import os
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
+from archives import unpacked
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("datakit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -85,15 +85,6 @@ def tutorial(shared, tmp_path_factory):
 def anki(shared, tmp_path_factory):
     """A folder with `fra.txt`, sentences with translations and attributions."""
     return unpacked(shared / "fra-eng.zip", tmp_path_factory)
-
-
-def unpacked(archive, tmp_path_factory):
-    """The folder with what is in a real archive; a test skips where that is not among the real datasets."""
-    if not archive.exists():
-        pytest.skip(f"{archive.name} is not among the real datasets")
-    root = tmp_path_factory.mktemp(archive.stem)
-    zipfile.ZipFile(archive).extractall(root)
-    return root
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from alterations import SOUNDS, at_rate, padded, trimmed
-from conftest import unpacked
+from archives import unpacked
 
 from datakit.audio import SpokenDigits, YesNo
 from datakit.check.alike import candidates, confirm, sketch
