@@ -42,6 +42,7 @@ def code_findings(
     seed: int = 0,
     records: int = 64,
     kinds: Collection[str] = tuple(KINDS),
+    notes: list[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[Finding]:
     """What is wrong with a dataset, its transforms and its loader, one finding after another as they become known.
@@ -60,6 +61,7 @@ def code_findings(
         seed: which records are looked at, and of the keys.
         records: how many are looked at, spread over the dataset.
         kinds: of findings that are wanted: what only shows others is not run. Others may come all the same.
+        notes: where it is said what was left out.
         progress: called with what is done next, how many such steps are done, and how many there are.
 
     Examples:
@@ -72,6 +74,7 @@ def code_findings(
     if isinstance(loader, Loader):
         seed = loader.seed
     check = _Check(dataset, loader, part, seed, records, progress, kinds)
+    check.notes = [] if notes is None else notes
     yield from check.findings()
 
 
@@ -98,6 +101,7 @@ class _Check:
         self.hangs = False
         self.prints: list[Printed] = []
         self.unsendable = False
+        self.notes: list[str] = []
 
     def findings(self) -> Iterator[Finding]:
         yield from self._objects()
@@ -152,13 +156,13 @@ class _Check:
                 yield finding
 
     def _chain(self) -> Iterator[Finding]:
-        tally, last = Tally(), -1
+        tally, last, begun = Tally(), -1, 0
         code: list[OfCode] = []
         trouble = ""
         try:
             for one in self._looked_through():
                 if isinstance(one, Begun):
-                    last = one.record
+                    last, begun = one.record, begun + 1
                     self._begin(f"record {last}")
                 elif isinstance(one, Through):
                     tally.add(one)
@@ -174,6 +178,11 @@ class _Check:
         self.done = 1 + len(self.indices)
         if trouble:
             yield self._stuck(last, trouble)
+        elif begun < len(self.indices):
+            self.notes.append(
+                f"{begun} of {len(self.indices)} records{self.part and f' of {self.part}'} went through the transforms: "
+                f"they take long, and no more were begun after {_SECONDS:g} s"
+            )
         yield from tally.findings()
         yield from of_code(code, tally.read)
 

@@ -186,7 +186,7 @@ class _Run:
                 tried.add(made_of)
             found = code_findings(
                 part.dataset, self.loader, part=part.name, seed=self.options.seed, records=self.options.looked,
-                kinds=kinds, progress=self._progress,
+                kinds=kinds, notes=self.notes, progress=self._progress,
             )  # fmt: skip
             for finding in found:
                 self.findings.append(finding)

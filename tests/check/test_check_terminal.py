@@ -143,7 +143,7 @@ def test_the_sum_names_what_was_looked_at():
 
 def test_a_check_that_was_stopped_or_found_nothing_says_so():
     stopped = plain(replace(every_kind(), interrupted="reading records of test, 100 of 2,000"), 100)
-    assert "stopped while reading records of test, 100 of 2,000: this is what was found so far, and not all" in stopped
+    assert "stopped at reading records of test, 100 of 2,000: this is what was found so far, and not all" in stopped
     assert plain(Report("x", PARTS[1:], ()))[-3:] == [
         "  test  ImageFolder('data/pets/test'): 2000 records, 2 classes: cat, dog",
         "",

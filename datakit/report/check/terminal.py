@@ -59,7 +59,7 @@ def lines(report: Report, width: int = 80, colour: bool = True) -> list[str]:
     for note in report.notes:
         found += _folded(f"note: {clean(note)}", room, after=2)
     if report.interrupted:
-        stopped = f"stopped while {clean(report.interrupted)}: this is what was found so far, and not all"
+        stopped = f"stopped at {clean(report.interrupted)}: this is what was found so far, and not all"
         found += [styled("look", line) for line in _folded(stopped, room, after=2)]
     elif not report.findings and report.notes:
         found += [""]
