@@ -389,7 +389,7 @@ def test_nothing_found_and_stopped_midway():
     assert html.all("fieldset") == []
     assert "sounds" in html.words()
     stopped = Page(render(report(found("leak", 0), interrupted="reading records, 4 of 9"), {})).words()
-    assert "Stopped while reading records, 4 of 9" in stopped
+    assert "Stopped at reading records, 4 of 9" in stopped
     assert "1 error so far in 9 records." in stopped
     assert "Nothing found so far." in Page(render(report(interrupted="reading records"), {})).words()
 
