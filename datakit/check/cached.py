@@ -1,9 +1,9 @@
 """Facts of an earlier run, which hold as long as the files of a record, and its row of the index, are what they were.
 
-A file is taken to be unchanged when its time of modification and its size are. What a record was read from is known
-from the dataset (`Dataset.files_of`) and from watching which files are opened while it is loaded. What else can change
-a sample is part of the name of the cache: datakit's code and the decoders, the code of a class that is not datakit's,
-and all other attributes of the dataset.
+A file is taken to be unchanged when its times of modification and of change, and its size, are. What a record was read
+from is known from the dataset (`Dataset.files_of`) and from watching which files are opened while it is loaded. What
+else can change a sample is part of the name of the cache: datakit's code and the decoders, the code of a class that is
+not datakit's, and all other attributes of the dataset.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _state(file: str) -> bytes:
         found = os.stat(file)
     except (OSError, ValueError):
         return b""
-    return f"{file}\0{found.st_mtime_ns}\0{found.st_size}\0".encode("utf-8", "surrogateescape")
+    return f"{file}\0{found.st_mtime_ns}\0{found.st_ctime_ns}\0{found.st_size}\0".encode("utf-8", "surrogateescape")
 
 
 def recall(name: str, keys: Numbers, table: Table, *, folder: Path | None = None) -> npt.NDArray[np.bool_]:

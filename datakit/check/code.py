@@ -180,7 +180,7 @@ class _Check:
             yield self._stuck(last, trouble)
         elif begun < len(self.indices):
             self.notes.append(
-                f"{begun} of {len(self.indices)} records{self.part and f' of {self.part}'} went through the transforms: "
+                f"{begun} of {len(self.indices)} records{self.part and f' of {self.part}'} went through the chain: "
                 f"they take long, and no more were begun after {_SECONDS:g} s"
             )
         yield from tally.findings()

@@ -68,12 +68,13 @@ def _contradictions(records: All, groups: Groups) -> Iterator[Finding]:
         )
         for group in differing[:FIRST]
     ]
-    count = sum(len(group) for group in differing)
+    records_in_all = sum(len(group) for group in differing)
     has_labels = bool((records.rows["label"][np.concatenate(differing)] != NO_LABEL).all())
     yield Finding(
         "contradiction",
-        f"{records_of(count)} have the content of another one and are annotated otherwise, in {_sets(len(differing))}",
-        count,
+        f"{records_of(records_in_all)} have the content of another one and are annotated otherwise, in "
+        f"{_sets(len(differing))}",
+        len(differing),
         len(records.rows),
         tuple(offenders),
         level=None if has_labels else "note",

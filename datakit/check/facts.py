@@ -24,6 +24,7 @@ ROW = np.dtype(
     [
         ("state", "u1"),
         ("modality", "u1"),
+        ("is_whole", "?"),  # an image of whole numbers
         ("is_plain", "?"),  # one value only, or nothing at all: no copy of anything
         ("content", "u8", 2),  # digest of what a model is given
         ("annotation", "u8"),  # digest of what it shall say of that

@@ -161,6 +161,10 @@ class Report:
     notes: tuple[str, ...] = ()
     interrupted: str = ""
 
+    def __str__(self) -> str:
+        lines = [f"{finding.severity} {finding.kind}: {finding.text}" for finding in self.findings]
+        return "\n".join(lines) if lines else "nothing found"
+
     def count(self, severity: Severity) -> int:
         """How many findings are of this severity."""
         return sum(finding.severity == severity for finding in self.findings)

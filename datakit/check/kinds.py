@@ -98,6 +98,12 @@ KINDS: dict[str, About] = {
         "the loss fails; on a GPU with an assertion that ends the process",
         "classes count from 0 to their number less 1",
     ),
+    "classes": About(
+        "error",
+        "splits that number their classes otherwise",
+        "the same label means another class there: what the model has learnt is held against the wrong names",
+        "give all splits the same folders, if need be empty ones, or one list of classes",
+    ),
     "empty-class": About(
         "warning",
         "classes without samples",

@@ -77,6 +77,7 @@ def _describe(row: Any, sample: Any) -> None:
     if image is not None:
         planes = planes_of(image)
         row["modality"], row["size"] = kinds.IMAGE, (*planes.shape[1:], planes.shape[0])
+        row["is_whole"] = planes.dtype.kind in "iu"
         row["low"], row["high"] = _range(planes)
         return
     wave = next((sound for sound in sounds_in(sample) if sound.key == "waveform"), None)

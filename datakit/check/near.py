@@ -57,7 +57,7 @@ def _loaded(records: All, row: int) -> Any:
     part, index = records.parts[int(records.part[row])], int(records.index[row])
     try:
         return next(part.dataset.trace(Key(0, 0, index)))[1]
-    except Exception:  # a file that went away since it was read: there is nothing to compare
+    except (Exception, SystemExit):  # a file that went away since it was read: there is nothing to compare
         return None
 
 

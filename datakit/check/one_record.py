@@ -48,7 +48,7 @@ def _flat(sample: Any) -> Iterator[Trouble]:
         return
     planes = planes_of(image)
     if is_flat(planes):
-        yield Trouble("flat", "image", LOADED, float(planes.min()), float(planes.max()))
+        yield Trouble("flat", "image", LOADED, detail=", ".join(f"{value:g}" for value in planes[:, 0, 0]))
 
 
 def _without_values(values: dict[str, Any]) -> Iterator[Trouble]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Opened:
         parts: the datasets, by name.
         loader: the user's own, where the target is one.
         notes: what was left out, and why.
+        unopened: folders of splits that are no dataset, and why.
         typed: by part, the arguments that mean it on the command line, where there are such.
     """
 
@@ -36,6 +37,7 @@ class Opened:
     loader: DataLoader[Any] | None = None
     notes: tuple[str, ...] = ()
     typed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unopened: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_parts(
@@ -74,7 +76,9 @@ def open_parts(
             parts[own] = dataset
             if name in one.typed:
                 typed[own] = one.typed[name]
-    return Opened(", ".join(names), parts, None, tuple(note for one in opened for note in one.notes), typed)
+    notes = tuple(note for one in opened for note in one.notes)
+    unopened = {f"{one.name} {name}": reason for one in opened for name, reason in one.unopened.items()}
+    return Opened(", ".join(names), parts, None, notes, typed, unopened)
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -89,8 +93,7 @@ def _opened(name: str, options: Mapping[str, Any]) -> Opened:
         others = {key: value for key, value in options.items() if key != "transform" and value is not None}
         if others:
             raise TargetError(f"{name} is a folder: --{next(iter(others))} goes with a name of the catalog only")
-        targets = {folder.name: open_target(str(folder), transform=options["transform"]) for folder in folders}
-        return _of_targets(name, targets, typed={split: [target.name] for split, target in targets.items()})
+        return _each_folder(name, folders, options["transform"])
     places = {key: options[key] for key in ("root", "split", "synthetic") if options[key] is not None}
     is_object = ":" in name and not Path(name).exists()
     made = made_from(name, {} if is_object and _is_mapping(name) else places)
@@ -112,6 +115,21 @@ def _of_targets(
     parts = {split: target.dataset for split, target in targets.items() if target.dataset is not None}
     found = [f"{split}: {note}" for split, target in targets.items() for note in _notes(target)]
     return Opened(name, parts, None, (*notes, *found), typed)
+
+
+def _each_folder(name: str, folders: Sequence[Path], transform: Transform | None) -> Opened:
+    """The splits in the folders of a folder; one that is no dataset does not keep the others from being checked."""
+    targets: dict[str, Target] = {}
+    errors: dict[str, DatakitError] = {}
+    for folder in folders:
+        try:
+            targets[folder.name] = open_target(str(folder), transform=transform)
+        except DatakitError as error:
+            errors[folder.name] = error
+    if not targets:
+        raise next(iter(errors.values()))
+    opened = _of_targets(name, targets, typed={split: [target.name] for split, target in targets.items()})
+    return replace(opened, unopened={split: str(error) for split, error in errors.items()})
 
 
 def _splits_of(name: str) -> tuple[str, ...]:
@@ -145,6 +163,8 @@ def _split_folders(name: str) -> list[Path]:
         return []
     found = [entry for entry in Path(name).iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     folders = sorted(found, key=lambda entry: (not entry.name.lower().startswith("train"), entry.name))
+    if len(folders) == 1 and not is_split(folders[0].name):  # the folder that an archive unpacks to
+        return _split_folders(str(folders[0]))
     return folders if len(folders) > 1 and all(is_split(folder.name) for folder in folders) else []
 
 

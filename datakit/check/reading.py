@@ -120,8 +120,10 @@ class _Reading(Derived):
         with watched() as opened:
             try:
                 sample = next(self.dataset.trace(Key(0, 0, record)))[1]
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # code of somebody else's may do anything
                 return failed(_reason(error))
+            if sample is None:
+                return failed("it is None, no sample")
             files = opened()
         facts = facts_of(sample, record, self.dataset.classes)
         base, inner = origin(self.dataset, record)
@@ -133,7 +135,7 @@ class _Reading(Derived):
         return Facts(facts.rows, facts.labels, facts.troubles, facts.failures, [whole], facts.forms)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Why a record could not be read; where it is, is said beside it."""
     if isinstance(error, SampleError):
         return error.cause

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from datakit.chain import name_of, steps
 from datakit.check.cached import Keys, recall, remember
 from datakit.check.code import code_findings
 from datakit.check.copies import copies
-from datakit.check.corpus import All, Read
+from datakit.check.corpus import FIRST, All, Read, path_of, records_of
 from datakit.check.facts import READ, UNREAD, Table
 from datakit.check.findings import SEVERITIES, Finding, Part, Report
 from datakit.check.kinds import KINDS
@@ -22,11 +22,12 @@ from datakit.check.near import near_copies
 from datakit.check.parts import parts_of
 from datakit.check.reading import read_into
 from datakit.check.troubles import KIND_OF, Troubles
-from datakit.check.whole import classes_of, drifts, outliers
+from datakit.check.whole import class_lists, classes_of, drifts, outliers
+from datakit.collate import stack
 from datakit.cores import usable_cores
 from datakit.dataset import Dataset
-from datakit.derived import Derived
-from datakit.errors import UnknownNameError
+from datakit.derived import Derived, Mapped
+from datakit.errors import DatakitError, UnknownNameError, WorkerError
 from datakit.sampling import KeySampler
 
 _NEAR = {"near-duplicate", "near-leak"}
@@ -40,6 +41,10 @@ _CHAIN_KINDS = {*KIND_OF.values(), "point-outside", "drift", "missing-key"}  # s
 
 _PROBED = {"handle", "memory", "impure", "unpicklable"}
 """Of them, those that are looked for in processes of their own."""
+
+_UNOPENED = "mend what it says; until then this part was not checked"
+_UNSTACKABLE = ("the channels of", "the number of")  # how findings on shapes begin
+_UNSTACKED = "the loader cannot stack them and stops at the first such batch; bring them to one shape, or pad"
 
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
@@ -73,6 +78,7 @@ def check(
     workers: int | None = None,
     cache: bool = True,
     notes: Iterable[str] = (),
+    unopened: Mapping[str, str] | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
     """Look for what is wrong with a dataset, or with its splits, before somebody trains on it.
@@ -93,6 +99,7 @@ def check(
         workers: processes that read; None for as many as there are cores, and none for few records.
         cache: whether to use and write the cache.
         notes: to be said in the report.
+        unopened: parts that are no dataset, and why; they are findings.
         progress: called with what is done, how much of it, and of how much.
 
     Raises:
@@ -110,8 +117,13 @@ def check(
         if kind not in KINDS:
             raise UnknownNameError.of("kind of finding", kind, KINDS)
     kinds = [kind for kind in KINDS if (not only or kind in only) and kind not in ignore]
+    if not kinds:
+        raise DatakitError("there is nothing left to look for: all kinds of findings that were asked for are ignored")
     options = Options(kinds, seed, looked, at_most, workers, cache, progress)
-    return _Run(parts_of(what), target, loader, options, list(notes)).report()
+    run = _Run(parts_of(what), target, loader, options, list(notes))
+    for name, reason in (unopened or {}).items():
+        run.findings.append(Finding("unreadable", f"{name} cannot be opened: {reason}", advice=_UNOPENED))
+    return run.report()
 
 
 class _Run:
@@ -150,7 +162,7 @@ class _Run:
         return Report(
             target=self.target,
             parts=tuple(
-                Part(part.name, repr(part.dataset), len(part.dataset), part.table.known, self.cached[part.name])
+                Part(part.name, _described(part.dataset), len(part.dataset), part.table.known, self.cached[part.name])
                 for part in self.parts
             ),
             findings=self._wanted(),
@@ -164,12 +176,22 @@ class _Run:
     def _wanted(self) -> tuple[Finding, ...]:
         """The findings of the kinds that were asked for, the worst first, each once."""
         order = {severity: place for place, severity in enumerate(SEVERITIES)}
-        listed = dict.fromkeys(finding for finding in self.findings if finding.kind in self.options.kinds)
+        known = map(self._as_seen, self.findings)
+        listed = dict.fromkeys(finding for finding in known if finding.kind in self.options.kinds)
         kinds = list(KINDS)
         return tuple(sorted(listed, key=lambda finding: (order[finding.severity], kinds.index(finding.kind))))
 
+    def _as_seen(self, finding: Finding) -> Finding:
+        """A finding in the words of the user, who may know of no `Mapped`, and as bad as it is for their loader."""
+        dataset = self.parts[0].dataset
+        if isinstance(dataset, Mapped):
+            finding = replace(finding, text=finding.text.replace("dataset.foreign", "dataset"))
+        if _stacks(self.loader) and finding.kind == "drift" and finding.text.startswith(_UNSTACKABLE):
+            return replace(finding, level="error", advice=_UNSTACKED)
+        return finding
+
     def _progress(self, what: str, done: int, total: int) -> None:
-        self.doing = what
+        self.doing = what.split(", about")[0]
         self.options.progress(what, done, total)
 
     def _code(self) -> None:
@@ -214,8 +236,8 @@ class _Run:
             self.cached[part.name] = int(known.sum())
         left = wanted[table.rows["state"][wanted] == UNREAD]
         workers = self.options.workers
-        if workers is None:
-            workers = usable_cores() if len(left) >= _WORTH_WORKERS else 0
+        if workers is None:  # one at least: whatever ends the process that reads shall not end this one
+            workers = usable_cores() if len(left) >= _WORTH_WORKERS else min(1, len(left))
         estimate = _Estimate(f"records{part.of}", len(wanted) - len(left), len(wanted), self._progress)
         saving = _Saving(lambda: self._save(keys, numbers, table))
 
@@ -225,7 +247,12 @@ class _Run:
 
         try:
             estimate(0)
-            read_into(table, part.dataset, left, workers=workers, progress=count_)
+            try:
+                read_into(table, part.dataset, left, workers=workers, progress=count_)
+            except WorkerError:  # they could not be started
+                if self.options.workers:
+                    raise
+                read_into(table, part.dataset, left, progress=count_)
         finally:
             if table.rows["state"][left].any():
                 self._save(keys, numbers, table)
@@ -248,12 +275,26 @@ class _Run:
             yield from drifts(part)
             yield from classes_of(part)
             yield from outliers(part)
+        yield from class_lists(self.parts)
         yield from copies(All.of(self.parts))
 
     def _near(self) -> None:
         if _NEAR.intersection(self.options.kinds):
             for finding in near_copies(All.of(self.parts), self.notes, self._progress):
                 self.findings.append(finding)
+
+
+def _stacks(loader: DataLoader[Any] | None) -> bool:
+    """Whether a loader makes its batches by stacking."""
+    made_by = getattr(loader, "collate_fn", None)
+    return getattr(made_by, "collate_fn", made_by) in (default_collate, stack)
+
+
+def _described(dataset: Dataset) -> str:
+    """A dataset in a line; one of somebody else's by its own name."""
+    if isinstance(dataset, Mapped) and dataset.fn is None:
+        return f"{type(dataset.foreign).__name__}: {records_of(len(dataset))}"
+    return repr(dataset)
 
 
 def _chosen(count: int, at_most: int | None, seed: int) -> np.ndarray:
@@ -304,7 +345,12 @@ class _Saving:
 
 def _unreadable(part: Read) -> Iterator[Finding]:
     if not len(part.dataset):
-        yield Finding("empty", f"there are no records{part.of}", advice="look at where the data lie, and at the split")
+        yield Finding(
+            "empty",
+            f"there are no records{part.of}",
+            advice="look at where the data lie, and at the split",
+            level="error",
+        )
     failures = part.table.failures
     if failures:
         tried = part.table.known
@@ -312,7 +358,14 @@ def _unreadable(part: Read) -> Iterator[Finding]:
         everything = len(failures) == tried and tried > 1
         advice = "all of them fail: look at where the data lie, or at load, not at one record" if everything else ""
         indices = sorted(failures)
-        yield Finding("unreadable", text, len(failures), tried, part.offenders(indices, failures), advice)
+        reasons = {index: _without_path(part, index, failures[index]) for index in indices[:FIRST]}
+        yield Finding("unreadable", text, len(failures), tried, part.offenders(indices, reasons), advice)
+
+
+def _without_path(part: Read, index: int, reason: str) -> str:
+    """Why a record cannot be read, without the path that stands beside it."""
+    path = path_of(part.dataset, index)
+    return reason.split(f"{path}: ", 1)[-1] if path else reason
 
 
 def _troubles(part: Read) -> Iterator[Finding]:

@@ -118,7 +118,7 @@ def _of_code(one: OfCode) -> Finding:
         text = f"a record is another {where(one.where)} after other records were read: something is kept between reads"
         return Finding("impure", text, advice="keep nothing between reads that a sample depends on")
     if one.what == "kept":
-        text = f"{one.where} of two reads of a record is the same memory: whoever changes a sample changes the next one"
+        text = f"two reads of a record give the same memory ({one.where}): who changes a sample changes the next one"
         return Finding("impure", text, advice="hand out a copy of what is kept, or make it read-only", level="note")
     stage = "reading a record" if one.where == "loaded" else one.where
     if one.what == "reseeds":

@@ -116,7 +116,8 @@ class Troubles:
 def _finding(group: _Group, text: str, hint: str, samples: int) -> Finding:
     offenders = tuple(sorted(group.offenders, key=lambda one: (one.place.part, one.place.index)))
     trouble = group.total
-    level: Severity | None = "note" if hint == CROP else _LEVEL.get(trouble.kind)
+    is_usual = trouble.kind == "range" and group.records == samples  # in all of them: a normalisation of its own
+    level: Severity | None = "note" if is_usual or hint == CROP else _LEVEL.get(trouble.kind)
     return Finding(slug(trouble), text, group.records, samples, offenders, hint, level)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ _LEAST = 20  # records of which a size is said to be far from the rest
 _APART = 10.0  # times as many records in the greatest class as in the least
 _FEW = 5  # records a class, on average, from which on one without any is worth a word
 _SHOWN = 8  # classes that are named
-_IMAGE_TYPE = "image\0type"
 
 Values = npt.NDArray[np.float64]
 
@@ -56,6 +55,20 @@ def classes_of(part: Read) -> Iterator[Finding]:
 
 def _named(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+
+
+def class_lists(parts: Sequence[Read]) -> Iterator[Finding]:
+    """Parts whose classes are not those of the first one that has any."""
+    named = [part for part in parts if len(part.dataset.classes)]
+    for part in named[1:]:
+        first, other = (list(map(str, one.dataset.classes)) for one in (named[0], part))
+        if first == other:
+            continue
+        moved = next((place for place, (a, b) in enumerate(zip(first, other, strict=False)) if a != b), None)
+        text = f"{named[0].name} has the classes {_named(first)}, and {part.name} has {_named(other)}"
+        if moved is not None:
+            text += f": label {moved} is {first[moved]} in one and {other[moved]} in the other"
+        yield Finding("classes", text, level=None if moved is not None else "warning")
 
 
 def outliers(part: Read) -> Iterator[Finding]:
@@ -115,9 +128,7 @@ def drifts(part: Read) -> Iterator[Finding]:
 def _without_grey(part: Read, indices: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> Iterator[Finding]:
     """Images that were made whole numbers too early."""
     images = rows["modality"] == IMAGE
-    forms = part.table.forms
-    floating = [form for form in np.unique(rows["form"]) if forms[int(form)].get(_IMAGE_TYPE, "").startswith("float")]
-    is_dark = images & ~np.isin(rows["form"], floating) & (rows["high"] <= 1) & (rows["high"] > rows["low"])
+    is_dark = images & rows["is_whole"] & (rows["high"] <= 1) & (rows["high"] > rows["low"])
     if is_dark.any():
         shown = indices[is_dark].tolist()
         text = f"{len(shown):,} of {int(images.sum()):,} images{part.of} are whole numbers, none of them above 1"

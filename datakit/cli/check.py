@@ -157,6 +157,7 @@ def _report(opened: Opened, options: Mapping[str, Any]) -> Report:
             ignore=options["ignore"] or (),
             seed=options["seed"] or 0,
             notes=opened.notes,
+            unopened=opened.unopened,
             progress=show,
             **{name: options[name] for name in names},
         )

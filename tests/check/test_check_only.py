@@ -99,7 +99,7 @@ def test_datasets_of_other_libraries_have_code_of_their_own(tmp_path):
 
     with open(tmp_path / "records.bin", "rb") as file:
         (finding,) = check({"train": Records(None), "test": Records(file)}, only=["handle"], cache=False).findings
-    assert finding.text.startswith("dataset.foreign.file is an open BufferedReader")
+    assert finding.text.startswith("dataset.file is an open BufferedReader")
 
 
 def test_code_is_not_run_for_records_without_a_chain(ran):

@@ -35,6 +35,7 @@ def folder(tmp_path, monkeypatch):
 
 def check(what, only=(), **options):
     """Of the records as they are, without those that are nearly the same."""
+    options.setdefault("workers", 0)
     return check_(what, only=only, ignore=() if only else [*CODE_KINDS, "near-duplicate"], **options)
 
 
@@ -75,6 +76,21 @@ def test_a_record_that_kills_its_worker_is_named_and_the_others_are_read():
     assert report.parts[0].read == 100
 
 
+class Leaving(Deadly):
+    """Record 40 ends the program, as some libraries do."""
+
+    def load(self, record):
+        if record.number == 40:
+            raise SystemExit("bye")
+        return {"number": record.number}
+
+
+@pytest.mark.parametrize("made", [Deadly, Leaving])
+def test_the_check_outlives_what_it_reads(made):
+    (finding,) = check_(made("."), cache=False, only=["unreadable"]).findings  # few records, and no workers asked for
+    assert [offender.place.index for offender in finding.offenders] == [40]
+
+
 def test_nothing_is_read_again_that_has_not_changed(folder):
     first = check(ImageFolder(folder))
     assert (cached_in(first), told(first)) == ([0], [])
@@ -89,6 +105,16 @@ def test_a_file_that_changed_is_read_again_and_found(folder):
     assert (cached_in(report), told(report)) == ([11], [("constant", [2])])
     again = check(ImageFolder(folder))
     assert (cached_in(again), told(again)) == ([12], [("constant", [2])])
+
+
+def test_a_change_of_the_same_size_and_time_is_seen(folder):
+    """As `rsync -t` or `cp -p` leave it: the time of the change of the file itself tells."""
+    check(ImageFolder(folder))
+    path = folder / "ants" / "04.png"
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert told(check(ImageFolder(folder))) == [("unreadable", [2])]
 
 
 def test_files_that_came_and_went_leave_the_others_known(folder):

@@ -81,6 +81,23 @@ def test_a_folder_of_splits(pets, tmp_path):
     run(pets, "--only", FAST, code=1)  # our own page may be written over
 
 
+def test_a_split_that_is_no_dataset_does_not_hide_the_other(pets, tmp_path):
+    (tmp_path / "pets/train/birds").mkdir()
+    result = run(pets, "--json", "--only", FAST, code=1)
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert finding["kind"] == "unreadable"
+    assert "train cannot be opened: no images in 'birds'" in finding["text"]
+
+
+def test_the_folder_that_an_archive_unpacks_to(pets, tmp_path):
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "pets").rename(tmp_path / "outer/pets")
+    assert [part["name"] for part in json.loads(run("outer", "--json", "--only", "leak", code=1).stdout)["parts"]] == [
+        "train",
+        "test",
+    ]
+
+
 def test_what_makes_it_fail(pets):
     quiet = ("--json", "--only", "leak,unreadable,outlier")
     run(pets, *quiet, "--fail-on", "never")

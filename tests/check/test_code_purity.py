@@ -74,7 +74,7 @@ def test_a_transform_that_changes_what_the_dataset_keeps_is_named(here_only):
 def test_a_cache_that_hands_out_what_it_keeps_is_worth_a_note(here_only):
     finding = only(planted.Caching(), "impure")
     assert finding.severity == "note"
-    assert finding.text.startswith("image of two reads of a record is the same memory")
+    assert finding.text.startswith("two reads of a record give the same memory (image)")
     assert found(planted.Caching(transform=ToTensor())) == []
 
 

@@ -3,16 +3,20 @@
 import copy
 
 import pytest
+import torch
 from planted import COUNT, PLANTS, clean, dataset
+from torch.utils.data import DataLoader
 
+from datakit import Loader
 from datakit.check.run import CODE_KINDS, check
+from datakit.errors import DatakitError
 
 WHERE = 17
 
 
 def found(parts, ignore=(), **options):
     """The findings by kind, of the records as they are."""
-    report = check(parts, cache=False, ignore=[*ignore, *CODE_KINDS], **options)
+    report = check(parts, cache=False, ignore=[*ignore, *CODE_KINDS], workers=0, **options)
     return {finding.kind: finding for finding in report.findings}
 
 
@@ -159,6 +163,57 @@ def test_near_copies_that_were_found_before_ctrl_c_are_told():
         if what.startswith("looking at pairs") and done == 2:
             raise KeyboardInterrupt
 
-    report = check(dataset(samples), cache=False, only=["near-duplicate"], progress=stop)
+    report = check(dataset(samples), cache=False, only=["near-duplicate"], workers=0, progress=stop)
     assert report.interrupted.startswith("looking at pairs")
     assert [finding.count for finding in report.findings] == [2]
+
+
+def test_splits_that_number_their_classes_otherwise():
+    train, test = dataset(clean("points", seed=1)), dataset(clean("points", seed=2))
+    test.classes = ("background", "oval", "round", "square")
+    finding = found({"train": train, "test": test})["classes"]
+    assert finding.severity == "error"
+    assert finding.text.endswith("label 1 is round in one and oval in the other")
+    test.classes = (*train.classes, "triangle")
+    assert found({"train": train, "test": test})["classes"].severity == "warning"  # the numbers mean the same
+
+
+def test_a_sample_that_is_none_is_named_and_blames_no_other():
+    samples = clean("points")
+    samples[8] = None
+    findings = found(dataset(samples))
+    assert set(findings) == {"unreadable"}
+    assert indices(findings["unreadable"]) == [8]
+
+
+def test_a_dataset_that_normalises_by_itself_is_worth_a_note():
+    samples = clean("points")
+    for sample in samples:
+        sample["image"] = sample["image"].astype("float32") / 127.5 - 1
+    (finding,) = found(dataset(samples)).values()
+    assert (finding.kind, finding.severity) == ("range", "note")
+
+
+def test_floating_point_tensors_in_tuples_are_images_in_0_to_1():
+    pairs = [(torch.from_numpy(sample["image"]).permute(2, 0, 1) / 255, sample["label"]) for sample in clean("points")]
+    assert not found(pairs)
+
+
+def test_what_a_loader_cannot_stack_is_an_error_there():
+    samples = clean("points")
+    samples[37]["image"] = samples[37]["image"][:, :, :1]
+    made = dataset(samples)
+    assert found(made)["drift"].severity == "warning"
+    for loader in (Loader(made, 8), DataLoader(made, 8)):
+        assert found(made, loader=loader)["drift"].severity == "error"
+    assert found(made, loader=DataLoader(made, 8, collate_fn=list))["drift"].severity == "warning"
+
+
+def test_no_records_are_an_error():
+    (finding,) = found([]).values()
+    assert (finding.kind, finding.severity) == ("empty", "error")
+
+
+def test_nothing_left_to_look_for_is_refused():
+    with pytest.raises(DatakitError, match="nothing left to look for"):
+        check([], only=["leak"], ignore=["leak"])
