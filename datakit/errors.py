@@ -123,7 +123,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'faces'?` where one of `known` is near `name`, and the list of them otherwise."""
     names = sorted(known)
     lowered = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), lowered, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(lowered[match]) for match in near) + "?"
     return "known: " + ", ".join(names) if names else "none are known"
