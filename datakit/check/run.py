@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ _UNSTACKED = "the loader cannot stack them and stops at the first such batch; br
 
 _WORTH_WORKERS = 256  # records from which on processes are started by themselves
 _SAVED_EVERY = 120.0  # seconds
+_TOLD_EVERY = 0.1
 
 Progress = Callable[[str, int, int], None]
 
@@ -310,11 +312,14 @@ class _Estimate:
 
     def __init__(self, what: str, before: int, total: int, progress: Progress) -> None:
         self.what, self.before, self.total, self.progress = what, before, total, progress
-        self.start = time.monotonic()
+        self.start, self.told = time.monotonic(), -math.inf
 
     def __call__(self, done: int) -> None:
-        """So many were read."""
-        passed, left = time.monotonic() - self.start, self.total - self.before - done
+        """So many were read; said a few times a second, and at the end."""
+        now, left = time.monotonic(), self.total - self.before - done
+        if left and now - self.told < _TOLD_EVERY:
+            return
+        self.told, passed = now, now - self.start
         rest = f", {duration(passed / done * left)} left" if done and left and passed > 2 else ""
         self.progress(f"{self.what}{rest}", self.before + done, self.total)
 
