@@ -378,4 +378,6 @@ def _troubles(part: Read) -> Iterator[Finding]:
     for index in sorted(part.table.troubles):
         collected.add(part.place(index), part.table.troubles[index])
     collected.samples = int((part.table.rows["state"] == READ).sum())
-    yield from collected.findings()
+    of = f"of {collected.samples:,} samples"
+    for finding in collected.findings():
+        yield replace(finding, text=finding.text.replace(of, f"{of}{part.of}"))

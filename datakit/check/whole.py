@@ -121,7 +121,7 @@ def drifts(part: Read) -> Iterator[Finding]:
             first = indices[np.flatnonzero(inverse == number_)[:FIRST]].tolist()
             forms = {tuple(key.split("\0")): how for key, how in part.table.forms[int(digests[number_])].items()}
             counts.add_all([part.place(index) for index in first], int(amounts[number_]), forms)  # type: ignore[arg-type]
-        yield from counts.findings(f"{AS_LOADED}{part.of and f',{part.of}'}")
+        yield from counts.findings(f"{AS_LOADED}{part.name and f' in {part.name}'}")
     yield from _without_grey(part, indices, rows)
 
 
