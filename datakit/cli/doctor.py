@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -81,7 +83,7 @@ def doctor(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
 
     checks: list[Check] = []
     is_interrupted = False
-    with _progress() as show, Examination(_asked(options), show) as examination:
+    with _asked_to_stop(), _progress() as show, Examination(_asked(options), show) as examination:
         try:
             _collect(examination, checks, as_json)
         except KeyboardInterrupt:
@@ -151,6 +153,28 @@ def _clear() -> None:
     """Take the line of progress away."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[None]:
+    """SIGTERM and SIGHUP, as of `timeout` or a terminal that is closed, are Ctrl-C; the second one changes nothing."""
+    asked: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # elsewhere there are no handlers
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -48,7 +49,20 @@ def _made(options: dict[str, Any]) -> tuple[Any, Any]:
         raise TargetError(f"{target.name} is a loader and brings its own; --batch-size goes with a dataset")
     if isinstance(own, Loader) and type(own).__init__ is Loader.__init__:
         return own.with_workers(0), own
-    return own, own
+    return _alone(own), own
+
+
+def _alone(loader: Any) -> Any:
+    """The same loader of torch's without workers: they would make what it fetches ahead, and share it."""
+    from torch.utils.data import DataLoader
+
+    if not isinstance(loader, DataLoader) or not loader.num_workers:
+        return loader
+    other = copy(loader)
+    name = "_DataLoader__multiprocessing_context"  # is checked against the number of workers when it is set
+    resting = {"num_workers": 0, "prefetch_factor": None, "persistent_workers": False, "timeout": 0, "_iterator": None}
+    vars(other).update({**resting, "pin_memory": False, name: None})
+    return other
 
 
 def _storages(value: Any) -> dict[int, int]:

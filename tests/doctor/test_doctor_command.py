@@ -231,6 +231,41 @@ def test_a_loader_brings_its_own_workers_and_batch_size(tmp_path):
     }  # fmt: skip
 
 
+LOADERS = """
+import os
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+class Own:
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, index):
+        assert os.environ["DOCTOR"] == str(os.getppid())  # not in a worker
+        return torch.zeros(10)
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield Own()[0]
+
+how = {"num_workers": 3, "prefetch_factor": 50, "persistent_workers": True, "timeout": 9}
+many = DataLoader(Own(), 4, multiprocessing_context="spawn", **how)
+endless = DataLoader(Endless(), 4, **how)
+single = DataLoader(Own(), None, **how)
+"""
+
+
+@pytest.mark.parametrize(("name", "size"), [("many", 160), ("endless", 160), ("single", 40)])
+def test_a_loader_of_torchs_makes_one_batch_and_starts_no_workers(tmp_path, monkeypatch, name, size):
+    (tmp_path / "mine_of_torch.py").write_text(LOADERS)
+    monkeypatch.setenv("DOCTOR", str(os.getppid()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    value = batch(options(f"mine_of_torch:{name}"))
+    assert (value["bytes"], value["workers"], value["prefetch"]) == (size, 3, 50)
+
+
 def test_data_that_are_missing(tmp_path):
     asked = options("faces", root=str(tmp_path / "data"))
     outcome = Outcome(**_outcome(batch, [asked]))
