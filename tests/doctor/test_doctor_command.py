@@ -10,6 +10,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -309,6 +310,8 @@ def test_a_target_that_makes_no_sense(asked, message):
         (["-t", "ToTensor"], "-t goes with a TARGET"),
         (["--batch-size", "0"], "--batch-size"),
         (["--timeout", "0"], "--timeout"),
+        (["facse", "--synthetic"], "did you mean 'faces'?"),
+        (["no/such/folder"], "there is no folder"),
     ],
 )
 def test_a_wrong_command_line(arguments, message):
@@ -330,7 +333,7 @@ def test_a_wrong_target_has_the_exit_code_of_a_wrong_command_line(monkeypatch):
             pass
 
     monkeypatch.setattr("datakit.doctor.examine.Probe", Refused)
-    result = CliRunner().invoke(command, ["doctor", "face", "--synthetic", "--only", "loader", "--json"])
+    result = CliRunner().invoke(command, ["doctor", "mine:face", "--only", "loader", "--json"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "error: unknown dataset 'face'\n"
 
@@ -409,6 +412,17 @@ def test_the_last_line_sums_up():
     assert "1 broken, 2 warnings, 1 ok" in last_line(report, Load(2))
     assert (report.exit_code, Report(report.checks, True).exit_code, Report(()).exit_code) == (1, 130, 0)
     assert Report(()).summary() == "nothing was looked at"
+    assert "2 warnings: nothing breaks for certain" in last_line(Report((report.checks[1],) * 2), Load(2))
+    assert last_line(Report(report.checks, True), Load(2)).splitlines() == [
+        click.style("interrupted; so far 1 broken, 2 warnings, 1 ok", fg="red", bold=True)
+    ]
+
+
+def test_memory_is_told_once():
+    result = run("doctor", "--json", "--only", "loader,machine")
+    names = [check["name"] for check in json.loads(result.stdout)["checks"]]
+    assert names.count("memory") == 1
+    assert len(names) == len(set(names))
 
 
 def test_nothing_that_may_be_broken_is_imported():
