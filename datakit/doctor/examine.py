@@ -157,14 +157,19 @@ class Examination:
         rest = {name: one for name, one in outcomes.items() if name != "load numpy" and not one.is_good}
         return {**outcomes, **{name: replace(one, error=UNTRIED.format("numpy")) for name, one in rest.items()}}
 
+    def _imports_well(self, module: str) -> bool:
+        """Whether an import works, as far as it was tried."""
+        tried = self._of("torch").get(module) if module in PACKAGES else self._of("imports").get(f"load {module}")
+        return tried is None or tried.is_good
+
     def _torch_value(self, name: str) -> Any:
         outcome = self._of("torch").get("torch")
         return outcome.value[name] if outcome is not None and outcome.is_good else None
 
     def _python(self) -> Iterator[Check]:
-        yield from python_checks(Path.cwd())
+        yield from python_checks(Path.cwd(), self._imports_well)
         yield from requirement_checks(self.requirements, self._imported())
-        yield from copy_checks({**self.found, "numpy": installed("numpy")})
+        yield from copy_checks({**self.found, "numpy": installed("numpy")}, self._imports_well)
 
     def _torch(self) -> Iterator[Check]:
         bounds = {one.name: re.search(r">=(\d+\.\d+)", one.bounds) for one in self.requirements}

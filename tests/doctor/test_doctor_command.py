@@ -71,11 +71,26 @@ def fake(tmp_path):
 
 
 def test_a_torch_whose_library_is_missing(fake):
-    found = diagnosed("--only", "torch", code=1, paths=[fake("library")])
-    assert found["torch"]["status"] == "broken"
-    assert "raises OSError: libcudart.so.13" in found["torch"]["found"]
-    assert "--force-reinstall torch==" in found["torch"]["fix"]
+    folder = fake("library")
+    found = diagnosed("--only", "python,torch", code=1, paths=[folder])
+    assert found["torch"]["status"] == found["copies"]["status"] == "broken"
+    file = folder / "torch" / "__init__.py"
+    assert f" is installed, but {file} is imported: raises OSError: libcudart.so.13" in found["torch"]["found"]
+    assert found["torch"]["fix"] == found["copies"]["fix"] == "unset PYTHONPATH"
+    assert found["copies"]["found"].startswith(f"torch in {folder} and in ")
     assert found["torchvision"]["found"].endswith("not tried: torch does not import")
+    assert str(folder) not in found["torchvision"]["found"]
+
+
+@pytest.mark.parametrize("name", ["torch", "numpy"])
+def test_a_file_in_the_current_folder_that_is_imported(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("1 / 0")
+    found = diagnosed("--only", "python,torch", code=1, cwd=tmp_path)
+    assert found["shadows"]["status"] == found["copies"]["status"] == found[name]["status"] == "broken"
+    assert str(tmp_path / f"{name}.py") in found[name]["found"]
+    for check in ("shadows", "copies", name):
+        assert found[check]["fix"] == f"mv {name}.py my_{name}.py"
+    assert all("reinstall" not in check["fix"] for check in found.values())
 
 
 def test_a_torch_that_crashes(fake):
@@ -100,7 +115,7 @@ def test_a_torchvision_that_does_not_import_beside_a_torch_that_does(fake):
 
 def test_a_numpy_that_crashes_is_blamed_once(fake):
     found = diagnosed("--only", "python,codecs", code=1, paths=[fake("crash", "numpy")])
-    assert [name for name, check in found.items() if check["status"] == "broken"] == ["numpy"]
+    assert [name for name, check in found.items() if check["status"] == "broken"] == ["numpy", "copies"]
     assert "dies with SIGSEGV" in found["numpy"]["found"]
     assert found["sounds"]["found"] == "soundfile not tried: numpy does not import"
     assert found["pictures"]["status"] == "ok"  # Pillow does not need it
@@ -130,7 +145,8 @@ def test_a_torch_of_another_version(tmp_path, fake):
     found = diagnosed("--only", "torch", code=1, paths=[root])
     assert "2.9.1+cpu" in found["torch"]["found"]
     assert found["torch"]["why"].startswith("datakit needs torch 2.11.0 or later")
-    assert "whl/cpu torch==2.11.0" in found["torch"]["fix"]
+    assert str(root / "torch" / "__init__.py") in found["torch"]["found"]
+    assert found["torch"]["fix"] == "unset PYTHONPATH"  # to install another one would not help
 
 
 COMMANDS = [

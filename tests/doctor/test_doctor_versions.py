@@ -379,12 +379,13 @@ def test_two_copies_of_a_package(tmp_path, monkeypatch):
         (tmp_path / name / "torch" / "__init__.py").touch()
     monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
-    (check,) = copy_checks({"torch": None})
+    (check,) = copy_checks({"torch": None}, lambda name: True)
     assert check.status == "warning"
+    assert [check.status for check in copy_checks({"torch": None}, lambda name: False)] == ["broken"]
     assert check.found == f"torch in {tmp_path / 'first'} and in {tmp_path / 'second'}"
     assert check.fix == "unset PYTHONPATH"
     monkeypatch.setattr(sys, "path", [str(tmp_path / "first")])
-    assert list(copy_checks({"torch": one("torch", "1")})) == []
+    assert list(copy_checks({"torch": one("torch", "1")}, lambda name: True)) == []
 
 
 def test_a_file_that_hides_a_package(tmp_path):
@@ -393,6 +394,7 @@ def test_a_file_that_hides_a_package(tmp_path):
     found = {check.name: check for check in python_checks(tmp_path)}
     assert found["shadows"].status == "warning"
     assert found["shadows"].fix == "mv torch.py my_torch.py"
+    assert [check.status for check in python_checks(tmp_path, lambda name: False)][-1] == "broken"
     run = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.__file__)"], cwd=tmp_path, capture_output=True, text=True
     )
