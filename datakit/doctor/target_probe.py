@@ -114,13 +114,21 @@ def remotes(name: str, split: str | None, root: str) -> list[dict[str, Any]]:
 
     from datakit.catalog import find
 
+    cls = find(name)
+    missing = cls.missing(root, split)
+
+    def is_there(remote: Any) -> bool:
+        paths = (remote.name, *remote.produces)
+        whole = bool(remote.produces) and all(Path(root, path).exists() for path in remote.produces)
+        return not missing or (whole and not any(entry.startswith(paths) for entry in missing))
+
     return [
         {
             "name": remote.name,
             "size": remote.size,
             "unpack": remote.unpack,
             "urls": remote.urls,
-            "is_there": bool(remote.produces) and all(Path(root, path).exists() for path in remote.produces),
+            "is_there": is_there(remote),
         }
-        for remote in find(name).remotes_of(split)
+        for remote in cls.remotes_of(split)
     ]
