@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -285,5 +286,9 @@ def _folders(environment: Mapping[str, str]) -> Iterator[Check]:
     asked = environment.get("TMPDIR")
     if asked and os.path.realpath(asked) != os.path.realpath(place):
         why = f"{place} is taken in its place"
-        yield Check("TMPDIR", "warning", f"{asked} is not there, or not writable", why, f"mkdir -p {asked}")
+        folder = read_folder(Path(asked))
+        can_be_made = not folder.exists and folder.is_writable
+        fix = f"mkdir -p {shlex.quote(asked)}" if can_be_made else "export TMPDIR=/a/folder/of/yours"
+        said = f"{asked} {'is not writable' if folder.exists else 'is not there'}"
+        yield Check("TMPDIR", "warning", said, why, fix)
     yield folder_check("TMPDIR", read_folder(place), "TMPDIR", "what is temporary is written there")

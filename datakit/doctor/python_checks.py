@@ -78,9 +78,15 @@ def requirement_checks(requirements: Sequence[Requirement], outcomes: Mapping[st
             "requirements", "note", "datakit is not installed, and nothing says what it requires", why, "pip install ."
         )
         return
-    bad = [check for one in needed if (check := _one(one, outcomes)) is not None]
+    absent = [one for one in needed if _absence(one, outcomes)]
+    if len(absent) > 1:
+        found = ", ".join(f"{one.name} {_absence(one, outcomes)}" for one in absent)
+        why = "datakit requires them; one command installs all"
+        yield Check("requirements", "broken", found, why, pip_install(*map(str, absent)))
+    others = [one for one in needed if len(absent) < 2 or one not in absent]
+    bad = [check for one in others if (check := _one(one, outcomes)) is not None]
     yield from bad
-    if not bad:
+    if not bad and len(absent) < 2:
         how = "" if _has_packaging() else "; compared by their numbers alone, packaging is not installed"
         yield Check("requirements", "ok", f"{len(needed)} of {len(needed)} installed, in range, and they import{how}")
 
@@ -89,14 +95,20 @@ def _has_packaging() -> bool:
     return bool(copies("packaging"))
 
 
+def _absence(one: Requirement, outcomes: Mapping[str, Outcome]) -> str:
+    """Why a requirement must be installed: `not installed`, `1.0 is out of range`; empty where it need not."""
+    here, outcome = installed(one.name), outcomes.get(f"load {one.module}")
+    if here is None and (outcome is None or not outcome.is_good):
+        return "not installed"
+    return "" if here is None or one.fits(here.version) else f"{here.version} is out of range"
+
+
 def _one(one: Requirement, outcomes: Mapping[str, Outcome]) -> Check | None:
     """What is wrong with a requirement; None where it is as it should be."""
     here, outcome = installed(one.name), outcomes.get(f"load {one.module}")
     why = f"datakit requires {one}"
-    if here is None and (outcome is None or not outcome.is_good):
-        return Check(one.name, "broken", "not installed", why, pip_install(str(one)))
-    if here is not None and not one.fits(here.version):
-        return Check(one.name, "broken", f"{here.version} is out of range", why, pip_install(str(one)))
+    if absence := _absence(one, outcomes):
+        return Check(one.name, "broken", absence, why, pip_install(str(one)))
     if outcome is None or outcome.is_good or outcome.error.startswith("not tried"):
         return None
     said = f"{here.version if here else 'installed'}, but its import {outcome.error}"
@@ -127,7 +139,7 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
     for name, purpose in EXTRAS.items():
         one = next((one for one in requirements if one.name == name), Requirement(name, ""))
         here, outcome = installed(name), outcomes[name]
-        fix = pip_install(f"datakit[{one.extra}]") if _is_own(one) else pip_install(str(one))
+        fix = pip_install(str(one))
         if here is None:
             yield Check(name, "note", "not installed; optional", f"for {purpose}", fix)
         elif not one.fits(here.version):
@@ -140,12 +152,6 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
             yield Check(name, "ok", f"{here.version}{_about(outcome)}, works")
         else:
             yield _broken_extra(name, here, outcome, purpose)
-
-
-def _is_own(one: Requirement) -> bool:
-    """Whether pip knows datakit, and its extra is one for users."""
-    own = installed("datakit")
-    return own is not None and one.extra not in ("", "test", "bench", "lint", "docs")
 
 
 def _about(outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
     """Make the first batch as a loader would: bytes and number of its tensors, and what the loader asks for.
 
     Returns:
-        `refused` alone, with the message, where the command line makes no sense.
+        `refused` alone, with the message, where the command line makes no sense; `empty` alone where there is none.
     """
     from datakit.errors import TargetError, UnknownNameError
 
@@ -19,7 +19,10 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
         made, loader = _made(options)
     except (TargetError, UnknownNameError) as error:
         return {"refused": str(error)}
-    first = next(iter(islice(made, 1)), None)
+    batches = list(islice(made, 1))
+    if not batches:
+        return {"empty": True}
+    (first,) = batches
     storages = _storages(first)
     return {
         "bytes": sum(storages.values()),

@@ -299,6 +299,18 @@ def test_data_that_are_missing(tmp_path):
     assert remotes("faces", None, str(tmp_path / "data"))[0]["is_there"]
 
 
+def test_a_dataset_without_records_is_broken(tmp_path, monkeypatch):
+    (tmp_path / "empty_of_doctor.py").write_text(
+        "from torch.utils.data import DataLoader\nnone = []\nfew = DataLoader([1, 2], 4, drop_last=True)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("none", "few"):
+        asked = options(f"empty_of_doctor:{name}")
+        check, _ = batch_check(Outcome(**_outcome(batch, [asked])), asked, load_of(None, None, None, 4), None)
+        assert check.status == "broken"
+        assert "gave no batch" in check.found
+
+
 def test_samples_of_several_sizes_break_the_batch_and_say_how():
     asked = options("faces", synthetic=True, typed=("ToTensor",))
     check, _ = batch_check(Outcome(**_outcome(batch, [asked])), asked, load_of(None, None, None, 4), None)
