@@ -113,6 +113,7 @@ def _out_of_place(mode: str, option: str) -> str:
 
 
 def _list(context: click.Context, options: dict[str, Any]) -> None:
+    context.meta[FAILURE] = 3
     from datakit.reference import listing
 
     root = None if options["root"] is None else Path(options["root"])

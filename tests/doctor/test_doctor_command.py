@@ -19,6 +19,7 @@ from datakit.cli import command
 from datakit.cli.installation import broken_package
 from datakit.doctor import GROUPS, Check, Load, Report
 from datakit.doctor.child import Outcome
+from datakit.doctor.limits import Memory
 from datakit.doctor.stages import _outcome
 from datakit.doctor.target_check import batch_check, load_of
 from datakit.doctor.target_probe import batch, remotes
@@ -82,10 +83,10 @@ def test_a_torch_whose_library_is_missing(fake):
     assert str(folder) not in found["torchvision"]["found"]
 
 
-@pytest.mark.parametrize("name", ["torch", "numpy"])
-def test_a_file_in_the_current_folder_that_is_imported(tmp_path, name):
+@pytest.mark.parametrize(("name", "groups"), [("torch", "python,torch"), ("numpy", "python")])
+def test_a_file_in_the_current_folder_that_is_imported(tmp_path, name, groups):
     (tmp_path / f"{name}.py").write_text("1 / 0")
-    found = diagnosed("--only", "python,torch", code=1, cwd=tmp_path)
+    found = diagnosed("--only", groups, code=1, cwd=tmp_path)
     assert found["shadows"]["status"] == found["copies"]["status"] == found[name]["status"] == "broken"
     assert str(tmp_path / f"{name}.py") in found[name]["found"]
     for check in ("shadows", "copies", name):
@@ -397,9 +398,7 @@ def test_without_a_home_in_a_folder_that_is_read_only(tmp_path, fake):
     folder = tmp_path / "closed"
     folder.mkdir()
     folder.chmod(0o500)
-    found = diagnosed(
-        "--only", "places,machine", code=0, cwd=folder, variables={"HOME": "", "DATAKIT_CACHE": str(tmp_path)}
-    )
+    found = diagnosed("--only", "places", code=0, cwd=folder, variables={"HOME": "", "DATAKIT_CACHE": str(tmp_path)})
     assert found["cache"]["status"] == "ok"
 
 
@@ -448,11 +447,28 @@ def test_the_last_line_sums_up():
     ]
 
 
-def test_memory_is_told_once():
-    result = run("doctor", "--json", "--only", "loader,machine")
-    names = [check["name"] for check in json.loads(result.stdout)["checks"]]
+def test_memory_is_told_once_also_where_there_is_too_little(monkeypatch):
+    class Ended:
+        def __init__(self, module, stages, limit, basis):
+            self.stages = stages
+
+        def outcomes(self):
+            spawned = {"exitcode": 0, "seconds": 0.1}
+            torch = {"version": "2.11.0", "threads": 1, "strategy": "file_descriptor"}
+            values = {"torch": torch, "started spawn": spawned}
+            return {name: Outcome("returned", values.get(name)) for name in self.stages}
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr("datakit.doctor.examine.Probe", Ended)
+    monkeypatch.setattr("datakit.doctor.examine.read_memory", lambda: Memory(2**34, 2**34, 1000, 0, 0))
+    words = ["doctor", "--only", "loader,machine", "--workers", "2", "--json"]
+    checks = json.loads(CliRunner().invoke(command, words).stdout)["checks"]
+    names = [check["name"] for check in checks]
     assert names.count("memory") == 1
     assert len(names) == len(set(names))
+    assert {check["fix"] for check in checks if check["name"] == "memory"} == {"Loader(…, num_workers=0)"}
 
 
 def test_nothing_that_may_be_broken_is_imported():
