@@ -52,4 +52,4 @@ def removal(module: str, paths: Sequence[str] | None = None) -> str:
 def in_the_way(module: str) -> str:
     """Why an import does not take the installed package; empty where it does."""
     file = foreign(module)
-    return f"{file} is imported, which is not where packages are installed" if file else ""
+    return f"{folder_of(file)} comes before where packages are installed" if file else ""
