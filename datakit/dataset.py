@@ -77,6 +77,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         download: fetch what is missing.
 
     Attributes:
+        needed: patterns of files below `root`, of each of which `missing` wants one; beside what `remotes` produce.
         mixed_splits: those of `splits` that hold records of the others, such as `all`.
         columns: the records, as `index` gave them.
         classes: names of the labels, where there are labels.
@@ -109,6 +110,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     mixed_splits: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
     collate_fn: Callable[[Sequence[Any]], Any] | None = None
+    needed: ClassVar[tuple[str, ...]] = ()
     columns: Columns
 
     def __init__(
@@ -142,7 +144,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
             >>> FaceLandmarks.missing(FaceLandmarks.synthetic(n=4).root)
             []
         """
-        return lacking(cls.remotes_of(split), root)
+        found = lacking(cls.remotes_of(split), root)
+        return found or [pattern for pattern in cls.needed if next(Path(root).glob(pattern), None) is None]
 
     def index(self) -> Columns:
         """Read names and labels, no contents."""

@@ -75,7 +75,10 @@ class SpokenDigits(SoundDataset):
     @classmethod
     def missing(cls, root: str | Path, split: str | None = None) -> list[str]:
         """As of `Dataset`; a folder `recordings` of another name above it will do."""
-        return [] if _recordings(Path(root)) is not None else super().missing(root, split)
+        folder = _recordings(Path(root))
+        if folder is None:
+            return super().missing(root, split) or [f"{_FOLDER}/recordings"]
+        return [] if any(Path(root, folder).glob("*.wav")) else [f"{folder}/*.wav"]
 
     def index(self) -> Columns:
         """What the names of the files say."""

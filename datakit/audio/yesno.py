@@ -58,6 +58,8 @@ class YesNo(SoundDataset):
         ),
     )
 
+    needed: ClassVar[tuple[str, ...]] = (f"{_FOLDER}/*.wav",)
+
     def index(self) -> Columns:
         """Names, and the labels that they are."""
         folder = self.root / _FOLDER

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -81,7 +84,7 @@ def doctor(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
 
     checks: list[Check] = []
     is_interrupted = False
-    with _progress() as show, Examination(_asked(options), show) as examination:
+    with _asked_to_stop(), _progress() as show, Examination(_asked(options), show) as examination:
         try:
             _collect(examination, checks, as_json)
         except KeyboardInterrupt:
@@ -95,6 +98,7 @@ def doctor(ctx: click.Context, /, as_json: bool, **options: Any) -> None:
 def _asked(options: dict[str, Any]) -> Asked:
     from datakit.doctor import GROUPS, Asked
 
+    _check_name(options["target"])
     names = ("target", "root", "synthetic", "records", "split", "typed", "transform", "seed", "batch_size")
     target = {name: options[name] for name in names} if options["target"] is not None else None
     given = [name for name in ("synthetic", "split", "typed", "transform", "seed") if options[name]]
@@ -103,6 +107,27 @@ def _asked(options: dict[str, Any]) -> Asked:
         raise click.UsageError(f"{flag} goes with a TARGET")
     kept = {name: options[name] for name in ("root", "workers", "prefetch", "batch_size", "network")}
     return Asked(target, groups=options["only"] or GROUPS, limit=options["timeout"], **kept)
+
+
+def _check_name(name: str | None) -> None:
+    """Find out before anything is looked at whether a target is of a form that there is.
+
+    Raises:
+        click.UsageError: where it is neither a dataset of the catalog, nor there, nor an object of a module.
+    """
+    from pathlib import Path
+
+    from datakit import catalog
+    from datakit.errors import suggest
+
+    if name is None or name in catalog.names() or ":" in name or (name and Path(name).exists()):
+        return
+    if os.sep in name or name.startswith("."):
+        raise click.UsageError(f"there is no folder {Path(name).absolute()}")
+    raise click.UsageError(
+        f"unknown dataset {name!r}; {suggest(name, catalog.names())}; a target is also a folder, a text file, or "
+        "package.module:object"
+    )
 
 
 def _collect(examination: Examination, checks: list[Check], as_json: bool) -> None:
@@ -141,16 +166,43 @@ def _conclude(report: Any, examination: Examination, as_json: bool) -> None:
             "exit_code": report.exit_code,
             "interrupted": report.interrupted,
             "summary": report.counts(),
-            "load": examination.load.document(),
+            "load": examination.load.document() if _is_known(report) else None,
             "checks": [check.document() for check in report.checks],
         }
     )
+
+
+def _is_known(report: Any) -> bool:
+    """Whether the load is that which the machine was held against: a batch of the target may not have been made."""
+    return not report.interrupted or any(check.name == "/dev/shm" for check in report.checks)
 
 
 def _clear() -> None:
     """Take the line of progress away."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[None]:
+    """SIGTERM and SIGHUP, as of `timeout` or a terminal that is closed, are Ctrl-C; the second one changes nothing."""
+    asked: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # elsewhere there are no handlers
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class _Training(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Those of every training, and the reference's own."""
         if not self.params:
+            ctx.meta[FAILURE] = 3  # where torch does not import; 1 is a bar that was missed
             reference = find(self.name or "")
             self.help = _help(reference)
             self.params = [*_shared(reference), *map(_option, reference.options)]

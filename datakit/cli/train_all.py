@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 RESULTS = "results.json"
+_DEVICE_SECONDS = 120.0  # that torch may take to be imported and to try a device
 _MOST = 4  # at once, by default: each takes up to a gigabyte
 _TAKEN = {
     "list": {"root", "as_json"},
@@ -35,6 +36,8 @@ _TAKEN = {
 def names(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Names of references, with commas between them."""
     found = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not found:
+        raise click.BadParameter("give the names of references, with commas between them")
     for name in found:
         if name not in BUILT_IN:
             raise click.BadParameter(f"unknown reference {name!r}; {suggest(name, BUILT_IN)}")
@@ -110,6 +113,7 @@ def _out_of_place(mode: str, option: str) -> str:
 
 
 def _list(context: click.Context, options: dict[str, Any]) -> None:
+    context.meta[FAILURE] = 3
     from datakit.reference import listing
 
     root = None if options["root"] is None else Path(options["root"])
@@ -144,6 +148,8 @@ def _all(context: click.Context, options: dict[str, Any]) -> None:
     if not chosen:
         raise click.UsageError("--skip leaves none of them", context)
     jobs = min(options["jobs"] or min(usable_cores(), _MOST), len(chosen))
+    if options["device"] is not None:
+        _check_device(options["device"])
     out = _prepared(options["out"] or Path("runs", "all"))
     how = {"jobs": jobs, "seed": options["seed"] or 0, "workers": options["workers"] or 0}
     began = time.monotonic()
@@ -170,6 +176,19 @@ def _all(context: click.Context, options: dict[str, Any]) -> None:
             )
         )
     context.exit(code)
+
+
+def _check_device(name: str) -> None:
+    """Whether torch knows the device and can use it, tried in another process: this one does without torch.
+
+    Raises:
+        click.BadParameter: where it does not. Where torch itself does not import, each training says so.
+    """
+    from datakit.doctor.child import Probe
+
+    outcome = Probe("datakit.doctor.torch_probe", {"device": (name,)}, _DEVICE_SECONDS).outcomes()["device"]
+    if outcome.is_good and outcome.value:
+        raise click.BadParameter(f"{name}: {outcome.value}", param_hint="--device")
 
 
 def _prepared(out: Path) -> Path:

@@ -78,7 +78,7 @@ class Probe:
         self._since = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, json.dumps(sys.path), self.module, json.dumps(self.left)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # nothing is written: it ends when this process does, however that ends
             stdout=self._said,
             stderr=self._noise,
             start_new_session=True,  # so that what it starts can be ended with it
@@ -105,6 +105,8 @@ class Probe:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _wait(self) -> int | None:
         """The exit status; None where a stage hangs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from datakit.cores import usable_cores
 from datakit.doctor import shared_memory as shared
 from datakit.doctor.child import Outcome, Probe
 from datakit.doctor.codec_checks import codec_checks
+from datakit.doctor.fitting import Room, as_arguments, fitting
 from datakit.doctor.gpu import gpu_check, read_gpu
 from datakit.doctor.installed import installed, own_requirements
 from datakit.doctor.limits import read_memory, read_processes
@@ -78,7 +80,7 @@ class Examination:
         self.cores = usable_cores()
         self.load = load_of(asked.workers, asked.prefetch, asked.batch_size, min(self.cores, _MOST_WORKERS))
         self._probes: dict[str, Probe] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._made: Check | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -156,14 +158,19 @@ class Examination:
         rest = {name: one for name, one in outcomes.items() if name != "load numpy" and not one.is_good}
         return {**outcomes, **{name: replace(one, error=UNTRIED.format("numpy")) for name, one in rest.items()}}
 
+    def _imports_well(self, module: str) -> bool:
+        """Whether an import works, as far as it was tried."""
+        tried = self._of("torch").get(module) if module in PACKAGES else self._of("imports").get(f"load {module}")
+        return tried is None or tried.is_good
+
     def _torch_value(self, name: str) -> Any:
         outcome = self._of("torch").get("torch")
         return outcome.value[name] if outcome is not None and outcome.is_good else None
 
     def _python(self) -> Iterator[Check]:
-        yield from python_checks(Path.cwd())
+        yield from python_checks(Path.cwd(), self._imports_well)
         yield from requirement_checks(self.requirements, self._imported())
-        yield from copy_checks({**self.found, "numpy": installed("numpy")})
+        yield from copy_checks({**self.found, "numpy": installed("numpy")}, self._imports_well)
 
     def _torch(self) -> Iterator[Check]:
         bounds = {one.name: re.search(r">=(\d+\.\d+)", one.bounds) for one in self.requirements}
@@ -176,34 +183,53 @@ class Examination:
         yield gpu_check(read_gpu(), cuda, outcomes["cuda"] if works else None, trio)
 
     def _machine(self) -> Iterator[Check]:
-        yield cores_check(self.cores, os.cpu_count() or self.cores, self.load)
+        if "loader" in self.asked.groups:
+            self._batch()
+        cores, smaller = os.cpu_count() or self.cores, self._smaller()
+        yield cores_check(self.cores, cores, self.load, smaller)
         yield threads_check(self._torch_value("threads"), os.environ, self.cores, self.load)
-        yield memory_check(read_memory(), self.load)
+        yield memory_check(read_memory(), self.load, smaller)
         yield from system_checks()
+
+    def _batch(self) -> Check | None:
+        """The batch of the target, once it is made; from then on the load is that of it."""
+        if self._made is None and self.asked.target is not None and self._torch_value("version") is None:
+            why = "shared memory is held against a typical batch instead"
+            self._made = Check("batch", "note", "not made: torch does not import", why)
+        elif self._made is None and self.asked.target is not None:
+            outcome = self._of("target")["batch"]
+            self._made, self.load = batch_check(outcome, self.asked.target, self.load, self.asked.workers)
+        return self._made
 
     def _loader(self) -> Iterator[Check]:
         import resource
 
-        if self.asked.target is not None and self._torch_value("version") is None:
-            why = "shared memory is held against a typical batch instead"
-            yield Check("batch", "note", "not made: torch does not import", why)
-        elif self.asked.target is not None:
-            check, self.load = batch_check(
-                self._of("target")["batch"], self.asked.target, self.load, self.asked.workers
-            )
-            yield check
-        yield shared.share_check(shared.read_share(), self.load)
-        strategy = self._torch_value("strategy")
+        if (batch := self._batch()) is not None:
+            yield batch
+        has, smaller, strategy = read_memory(), self._smaller(), self._torch_value("strategy")
+        if "machine" not in self.asked.groups:
+            yield memory_check(has, self.load, smaller)
+        yield shared.share_check(shared.read_share(), self.load, has.limit, smaller)
         yield from shared.strategy_check(strategy)
-        memory = memory_check(read_memory(), self.load)
-        if memory.status != "ok" or "machine" not in self.asked.groups:  # there a batch had not been measured yet
-            yield memory
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        opened = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 8
-        yield shared.files_check(soft, hard, opened, self.load, strategy or "file_descriptor")
+        files = (*resource.getrlimit(resource.RLIMIT_NOFILE), _opened())
+        yield shared.files_check(*files, self.load, strategy or "file_descriptor", smaller)
         yield processes_check(*read_processes(), self.load)
         cuda = self._of("torch").get("cuda")
         yield from start_checks(self._of("workers"), bool(cuda and cuda.is_good and cuda.value["available"]))
+
+    def _smaller(self) -> str:
+        """What to write for the largest load that this machine bears; the same in every check."""
+        import resource
+
+        room = Room(
+            shared.read_share().free,
+            read_memory().available,
+            resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+            _opened(),
+            self.cores,
+            self._torch_value("strategy") or "file_descriptor",
+        )
+        return as_arguments(self.load, fitting(self.load, room))
 
     def _codecs(self) -> Iterator[Check]:
         outcomes = {**self._imported(), **self._of("torch")}
@@ -225,6 +251,11 @@ class Examination:
         remotes = outcome.value if outcome is not None and outcome.is_good else []
         name = str(self.asked.target["target"]) if self.asked.target is not None else "data"
         yield disk_check(read_folder(Path(self.asked.root)), remotes, name)
+
+
+def _opened() -> int:
+    """Files that a process has open before it begins."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 8
 
 
 def _folders(environment: Mapping[str, str]) -> Iterator[Check]:
@@ -255,5 +286,9 @@ def _folders(environment: Mapping[str, str]) -> Iterator[Check]:
     asked = environment.get("TMPDIR")
     if asked and os.path.realpath(asked) != os.path.realpath(place):
         why = f"{place} is taken in its place"
-        yield Check("TMPDIR", "warning", f"{asked} is not there, or not writable", why, f"mkdir -p {asked}")
+        folder = read_folder(Path(asked))
+        can_be_made = not folder.exists and folder.is_writable
+        fix = f"mkdir -p {shlex.quote(asked)}" if can_be_made else "export TMPDIR=/a/folder/of/yours"
+        said = f"{asked} {'is not writable' if folder.exists else 'is not there'}"
+        yield Check("TMPDIR", "warning", said, why, fix)
     yield folder_check("TMPDIR", read_folder(place), "TMPDIR", "what is temporary is written there")

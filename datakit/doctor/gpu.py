@@ -75,9 +75,11 @@ def gpu_check(gpu: Gpu, torch_cuda: str, outcome: Outcome | None, trio: Trio) ->
     if value is not None and value["available"]:
         return _devices(value, gpu, build, trio)
     if not gpu.nodes and not gpu.driver and not gpu.cards:
-        return Check("GPU", "ok", f"none of NVIDIA's; {_built(torch_cuda)}")
+        return Check("GPU", "ok", "none of NVIDIA's" + (f"; {_built(torch_cuda)}" if torch_cuda or value else ""))
     if not gpu.nodes or not gpu.driver:
         return _not_given(gpu)
+    if not torch_cuda and value is None:
+        return Check("GPU", "note", f"driver {gpu.driver}; not tried: torch does not import")
     if not torch_cuda:
         why = "training runs on the CPU"
         return Check("GPU", "warning", f"driver {gpu.driver}, but {_built('')}", why, trio.command(build))

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from datakit.doctor.fitting import memory_bytes
 from datakit.doctor.limits import Memory
 from datakit.doctor.model import Check, Load
 from datakit.doctor.wording import memory, plural
 
-WORKER = 200_000_000
-"""Bytes that a worker has for itself at least: those of torch, by fork; about twice as much by spawn."""
 
-
-def cores_check(usable: int, there: int, load: Load) -> Check:
-    """Cores that may be used, against those that are there and the workers."""
+def cores_check(usable: int, there: int, load: Load, smaller: str = "") -> Check:
+    """Cores that may be used, against those that are there and the workers; `smaller` as of `memory_check`."""
     figures = {"usable": usable, "there": there, "workers": load.workers}
     found = f"{usable} of {there} may be used" if usable != there else f"{plural(usable, 'core')}, all may be used"
     if load.workers > usable:
         why = f"{plural(load.workers, 'worker')} take turns on them, and the training waits for its turn too"
-        return Check("cores", "warning", found, why, f"Loader(…, num_workers={usable})", figures=figures)
+        return Check("cores", "warning", found, why, smaller or f"Loader(…, num_workers={usable})", figures=figures)
     if usable < there:
         why = "a quota or an affinity holds; programs that count cores start too many threads and workers"
         return Check("cores", "note", found, why, figures=figures)
@@ -53,9 +51,15 @@ def threads_check(threads: int | None, environment: Mapping[str, str], usable: i
     return Check("threads", "ok", found, figures={"threads": count})
 
 
-def memory_check(has: Memory, load: Load) -> Check:
-    """Memory that is left, against workers and the batches in flight."""
-    needed = load.workers * WORKER + load.in_flight * (load.batch_bytes or 0)
+def memory_check(has: Memory, load: Load, smaller: str = "") -> Check:
+    """Memory that is left, against workers and the batches in flight.
+
+    Args:
+        has: what there is.
+        load: of the loader.
+        smaller: what to write for a load that fits, as `fitting.as_arguments` has it.
+    """
+    needed = memory_bytes(load)
     found = f"{memory(has.available)} available of {memory(has.limit)}"
     if has.limit < has.total:
         found += f", the limit of the container ({memory(has.total)} in the machine)"
@@ -65,20 +69,13 @@ def memory_check(has: Memory, load: Load) -> Check:
     if not has.total:
         return Check("memory", "note", "nothing says how much there is")
     if needed > has.available:
-        fix = _smaller(has, load)
-        flight = f" and {load.in_flight} batches" if load.batch_bytes else ""
-        why = f"{plural(load.workers, 'worker')}{flight} take {memory(needed)} or more: the kernel kills one of them"
-        return Check("memory", "broken", found, why, fix, figures=figures)
+        what = f"{plural(load.workers, 'worker')} and {plural(load.in_flight, 'batch')}"
+        why = f"{what} take {memory(needed)} or more: the kernel kills one of them"
+        return Check("memory", "broken", found, why, smaller, figures=figures)
     if has.available < 0.1 * has.limit:
         why = "little is left, and the files of the dataset find no room in the cache of the system"
         return Check("memory", "warning", found, why, "ps aux --sort=-rss | head", figures=figures)
     return Check("memory", "ok", found, figures=figures)
-
-
-def _smaller(has: Memory, load: Load) -> str:
-    batch = load.batch_bytes or 0
-    fitting = [n for n in range(load.workers) if n * WORKER + (n * load.prefetch + 2) * batch <= has.available]
-    return f"Loader(…, num_workers={max(fitting, default=0)})"
 
 
 def processes_check(limit: int | None, used: int, load: Load) -> Check:

@@ -29,6 +29,7 @@ _SLOW = {
     "ceph",
     "beegfs",
 }
+_KERNELS = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs", "debugfs", "configfs"}
 _LITTLE = 1_000_000_000  # bytes
 
 
@@ -45,6 +46,7 @@ class Folder:
         inodes: files that can still be made; -1 where the file system does not say it.
         kind: of the file system, such as `ext4`; empty where nothing says it.
         is_file: whether `base` is no folder.
+        is_fixed: whether nobody can make it writable: a mount that is read-only, or the kernel's own.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Folder:
     inodes: int
     kind: str
     is_file: bool = False
+    is_fixed: bool = False
 
 
 def read_folder(path: Path, mounts: Path = Path("/proc/self/mounts")) -> Folder:
@@ -69,7 +72,10 @@ def read_folder(path: Path, mounts: Path = Path("/proc/self/mounts")) -> Folder:
     except OSError:
         is_read_only, free, inodes = True, 0, -1
     is_writable = base.is_dir() and os.access(base, os.W_OK | os.X_OK) and not is_read_only
-    return Folder(path, path.exists(), base, is_writable, free, inodes, _kind(base, mounts), not base.is_dir())
+    kind = _kind(base, mounts)
+    is_fixed = is_read_only or kind in _KERNELS
+    is_writable = is_writable and not is_fixed
+    return Folder(path, path.exists(), base, is_writable, free, inodes, kind, not base.is_dir(), is_fixed)
 
 
 def _kind(base: Path, mounts: Path) -> str:
@@ -100,7 +106,10 @@ def folder_check(name: str, folder: Folder, variable: str, purpose: str, *, leas
         return Check(name, "broken", f"{folder.base} is no folder", purpose, other)
     if not folder.is_writable:
         what = "is not writable" if folder.exists else f"is not there, and {folder.base} is not writable"
-        return Check(name, "broken", f"{folder.path} {what}", purpose, f"{other}\nsudo chown -R $USER {shown}")
+        own = f"sudo chown -R $USER {shown}"
+        own = own if folder.exists else f"sudo mkdir -p {shown} && {own}"
+        fix = other if folder.is_fixed else f"{other}\n{own}"
+        return Check(name, "broken", f"{folder.path} {what}", purpose, fix)
     found = f"{folder.path}{'' if folder.exists else ' (made when it is needed)'}, {amount(folder.free)} free"
     if folder.inodes == 0 or folder.free < least:
         less = "no more files can be made" if folder.inodes == 0 else f"less than {amount(least)}"
@@ -162,7 +171,8 @@ def _file_mirror(address: str, path: str, host: str, why: str) -> Check:
         fix = f"export DATAKIT_MIRROR=file:///{host}{path}"
         return Check("mirror", "broken", f"{address} names a machine, {host}: a path needs three slashes", why, fix)
     if not Path(path).is_dir():
-        return Check("mirror", "broken", f"there is no folder {path}", why, f"ls -d {shlex.quote(path)}")
+        fix = "export DATAKIT_MIRROR=file:///the/folder/of/the/mirror\nunset DATAKIT_MIRROR"
+        return Check("mirror", "broken", f"there is no folder {path}", why, fix)
     count = sum(1 for entry in os.scandir(path))
     if not (Path(path) / "SHA256SUMS").is_file():
         reason = "what it serves is held against the checksums that the datasets know, where they know any"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from datakit.doctor.child import Outcome
+from datakit.doctor.foreign import folder_of, foreign, removal
 from datakit.doctor.installed import Installed, copies, installed
-from datakit.doctor.model import Check
+from datakit.doctor.model import Check, Status
 from datakit.doctor.pip import pip_install
 from datakit.doctor.requirement import Requirement
 from datakit.doctor.together import PACKAGES
@@ -25,8 +26,13 @@ UNTRIED = "not tried: {} does not import"
 """Of a package that needs another, which is told of already."""
 
 
-def python_checks(folder: Path) -> Iterator[Check]:
-    """The interpreter, its environment, and files in the current folder that hide packages."""
+def python_checks(folder: Path, is_good: Callable[[str], bool] = lambda name: True) -> Iterator[Check]:
+    """The interpreter, its environment, and files in the current folder that hide packages.
+
+    Args:
+        folder: the current one.
+        is_good: whether the import of a package works; asked only of those that are hidden.
+    """
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.prefix == sys.base_prefix and not os.environ.get("CONDA_PREFIX"):
         why = "what is installed here is shared with other programs of this machine"
@@ -39,7 +45,8 @@ def python_checks(folder: Path) -> Iterator[Check]:
         names = ", ".join(file.name for file in hiding)
         why = "a program started in this folder imports it in place of the package of that name"
         fix = "\n".join(f"mv {file.name} my_{file.name}" for file in hiding)
-        yield Check("shadows", "warning", f"{names} in {folder}", why, fix)
+        status: Status = "warning" if all(is_good(file.stem) for file in hiding) else "broken"
+        yield Check("shadows", status, f"{names} in {folder}", why, fix)
 
 
 def _hiding(folder: Path) -> Iterator[Path]:
@@ -71,9 +78,15 @@ def requirement_checks(requirements: Sequence[Requirement], outcomes: Mapping[st
             "requirements", "note", "datakit is not installed, and nothing says what it requires", why, "pip install ."
         )
         return
-    bad = [check for one in needed if (check := _one(one, outcomes)) is not None]
+    absent = [one for one in needed if _absence(one, outcomes)]
+    if len(absent) > 1:
+        found = ", ".join(f"{one.name} {_absence(one, outcomes)}" for one in absent)
+        why = "datakit requires them; one command installs all"
+        yield Check("requirements", "broken", found, why, pip_install(*map(str, absent)))
+    others = [one for one in needed if len(absent) < 2 or one not in absent]
+    bad = [check for one in others if (check := _one(one, outcomes)) is not None]
     yield from bad
-    if not bad:
+    if not bad and len(absent) < 2:
         how = "" if _has_packaging() else "; compared by their numbers alone, packaging is not installed"
         yield Check("requirements", "ok", f"{len(needed)} of {len(needed)} installed, in range, and they import{how}")
 
@@ -82,22 +95,38 @@ def _has_packaging() -> bool:
     return bool(copies("packaging"))
 
 
+def _absence(one: Requirement, outcomes: Mapping[str, Outcome]) -> str:
+    """Why a requirement must be installed: `not installed`, `1.0 is out of range`; empty where it need not."""
+    here, outcome = installed(one.name), outcomes.get(f"load {one.module}")
+    if here is None and (outcome is None or not outcome.is_good):
+        return "not installed"
+    return "" if here is None or one.fits(here.version) else f"{here.version} is out of range"
+
+
 def _one(one: Requirement, outcomes: Mapping[str, Outcome]) -> Check | None:
     """What is wrong with a requirement; None where it is as it should be."""
     here, outcome = installed(one.name), outcomes.get(f"load {one.module}")
     why = f"datakit requires {one}"
-    if here is None and (outcome is None or not outcome.is_good):
-        return Check(one.name, "broken", "not installed", why, pip_install(str(one)))
-    if here is not None and not one.fits(here.version):
-        return Check(one.name, "broken", f"{here.version} is out of range", why, pip_install(str(one)))
+    if absence := _absence(one, outcomes):
+        return Check(one.name, "broken", absence, why, pip_install(str(one)))
     if outcome is None or outcome.is_good or outcome.error.startswith("not tried"):
         return None
     said = f"{here.version if here else 'installed'}, but its import {outcome.error}"
     missing = outcome.name.split(".")[0] if outcome.kind == "ModuleNotFoundError" else ""
     if missing and missing != one.module:
         return Check(one.name, "broken", said, f"{why}, which needs {missing}", pip_install(missing))
+    if file := foreign(one.module):
+        return Check(one.name, "broken", f"{file} is imported, and {outcome.error}", why, _first_of(one))
     exact = f"{one.name}=={here.version}" if here else str(one)
     return Check(one.name, "broken", said, why, pip_install(exact, options="--force-reinstall"))
+
+
+def _first_of(one: Requirement) -> str:
+    """What takes away the file that is in the way of a requirement, and installs that where it is not there."""
+    there = len(copies(one.module)) > 1
+    return "\n".join(filter(None, [removal(one.module), "" if there else pip_install(str(one))])) or _without(
+        one.module
+    )
 
 
 def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Outcome]) -> Iterator[Check]:
@@ -110,7 +139,7 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
     for name, purpose in EXTRAS.items():
         one = next((one for one in requirements if one.name == name), Requirement(name, ""))
         here, outcome = installed(name), outcomes[name]
-        fix = pip_install(f"datakit[{one.extra}]") if _is_own(one) else pip_install(str(one))
+        fix = pip_install(str(one))
         if here is None:
             yield Check(name, "note", "not installed; optional", f"for {purpose}", fix)
         elif not one.fits(here.version):
@@ -123,12 +152,6 @@ def extra_checks(requirements: Sequence[Requirement], outcomes: Mapping[str, Out
             yield Check(name, "ok", f"{here.version}{_about(outcome)}, works")
         else:
             yield _broken_extra(name, here, outcome, purpose)
-
-
-def _is_own(one: Requirement) -> bool:
-    """Whether pip knows datakit, and its extra is one for users."""
-    own = installed("datakit")
-    return own is not None and one.extra not in ("", "test", "bench", "lint", "docs")
 
 
 def _about(outcome: Outcome) -> str:
@@ -145,24 +168,24 @@ def _broken_extra(name: str, here: Installed, outcome: Outcome, purpose: str) ->
     return Check(name, "warning", f"{here.version} {error}", f"for {purpose}", fix)
 
 
-def copy_checks(found: Mapping[str, Installed | None]) -> Iterator[Check]:
-    """Several copies of a package on `sys.path`: which one counts."""
+def copy_checks(found: Mapping[str, Installed | None], is_good: Callable[[str], bool]) -> Iterator[Check]:
+    """Several copies of a package on `sys.path`: which one counts.
+
+    Args:
+        found: what is installed, by name.
+        is_good: whether the import of a package works; asked only of those with several copies.
+    """
     for name, one in found.items():
-        places = [str(Path(file).parent.parent) for file in copies(name)]
-        metadata = [Path(place).name for place in one.places] if one is not None else []
+        places = [folder_of(file) for file in copies(name)]
         why = "the first one is imported, and parts of the other may be found by what belongs to it"
         if len(places) > 1:
-            yield Check("copies", "warning", f"{name} in {' and in '.join(places)}", why, _without(places))
-        elif len(metadata) > 1:
+            status: Status = "warning" if is_good(name) else "broken"
+            yield Check("copies", status, f"{name} in {' and in '.join(places)}", why, _without(name))
+        elif one is not None and len(one.places) > 1:
             fix = f"{pip_install().partition(' install')[0]} uninstall -y {name}  # twice, then install it again"
-            yield Check("copies", "warning", f"{name}: {' and '.join(metadata)} in {places}", why, fix)
+            yield Check("copies", "warning", f"{name}: metadata in {' and in '.join(one.places)}", why, fix)
 
 
-def _without(places: Sequence[str]) -> str:
-    """How one of several folders comes off `sys.path`."""
-    typed = {os.path.realpath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place}
-    if typed & set(places):
-        return "unset PYTHONPATH"
-    if any("/.local/" in place for place in places):
-        return "export PYTHONNOUSERSITE=1"
-    return f"{sys.executable} -c \"import sys; print(*sys.path, sep='\\n')\""
+def _without(name: str) -> str:
+    """How the first one of several copies comes off `sys.path`."""
+    return removal(name) or f"{sys.executable} -c \"import sys; print(*sys.path, sep='\\n')\""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
 
@@ -15,6 +17,7 @@ def serve() -> None:
     """Run the stages named on the command line; what they print goes to stderr."""
     import resource
 
+    _watch()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -26,6 +29,23 @@ def serve() -> None:
         _tell(said, {"end": name, "outcome": outcome})
     said.close()
     os._exit(0)  # nothing that the imports have registered runs now
+
+
+def _watch() -> None:
+    """End this process and all that it starts once the one that started it is gone, which may have been killed.
+
+    A process of its own waits for the end of stdin: a thread would not run while a library that hangs holds the lock of
+    the interpreter. It is of this group, and is ended with it.
+    """
+    with suppress(OSError):  # no more processes are allowed: then without it
+        if os.fork() == 0:
+            with suppress(BaseException):
+                os.read(0, 1)
+                os.killpg(0, signal.SIGKILL)
+            os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _tell(said: IO[str], what: dict[str, Any]) -> None:

@@ -44,6 +44,10 @@ def batch_check(outcome: Outcome, options: Mapping[str, Any], load: Load, worker
     value = outcome.value
     if "refused" in value:
         raise TargetError(value["refused"])
+    if "empty" in value:
+        why = "a training on it makes no step; shared memory is held against a typical batch instead"
+        said = f"{name} gave no batch: it has no records, or fewer than a batch that may not be cut short"
+        return Check("batch", "broken", said, why, _remedy(outcome, options)), load
     count = value["workers"] if workers is None and value["workers"] is not None else load.workers
     load = replace(
         load,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -10,7 +11,7 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
     """Make the first batch as a loader would: bytes and number of its tensors, and what the loader asks for.
 
     Returns:
-        `refused` alone, with the message, where the command line makes no sense.
+        `refused` alone, with the message, where the command line makes no sense; `empty` alone where there is none.
     """
     from datakit.errors import TargetError, UnknownNameError
 
@@ -18,7 +19,10 @@ def batch(options: dict[str, Any]) -> dict[str, Any]:
         made, loader = _made(options)
     except (TargetError, UnknownNameError) as error:
         return {"refused": str(error)}
-    first = next(iter(islice(made, 1)), None)
+    batches = list(islice(made, 1))
+    if not batches:
+        return {"empty": True}
+    (first,) = batches
     storages = _storages(first)
     return {
         "bytes": sum(storages.values()),
@@ -48,7 +52,20 @@ def _made(options: dict[str, Any]) -> tuple[Any, Any]:
         raise TargetError(f"{target.name} is a loader and brings its own; --batch-size goes with a dataset")
     if isinstance(own, Loader) and type(own).__init__ is Loader.__init__:
         return own.with_workers(0), own
-    return own, own
+    return _alone(own), own
+
+
+def _alone(loader: Any) -> Any:
+    """The same loader of torch's without workers: they would make what it fetches ahead, and share it."""
+    from torch.utils.data import DataLoader
+
+    if not isinstance(loader, DataLoader) or not loader.num_workers:
+        return loader
+    other = copy(loader)
+    name = "_DataLoader__multiprocessing_context"  # is checked against the number of workers when it is set
+    resting = {"num_workers": 0, "prefetch_factor": None, "persistent_workers": False, "timeout": 0, "_iterator": None}
+    vars(other).update({**resting, "pin_memory": False, name: None})
+    return other
 
 
 def _storages(value: Any) -> dict[int, int]:
@@ -100,13 +117,21 @@ def remotes(name: str, split: str | None, root: str) -> list[dict[str, Any]]:
 
     from datakit.catalog import find
 
+    cls = find(name)
+    missing = cls.missing(root, split)
+
+    def is_there(remote: Any) -> bool:
+        paths = (remote.name, *remote.produces)
+        whole = bool(remote.produces) and all(Path(root, path).exists() for path in remote.produces)
+        return not missing or (whole and not any(entry.startswith(paths) for entry in missing))
+
     return [
         {
             "name": remote.name,
             "size": remote.size,
             "unpack": remote.unpack,
             "urls": remote.urls,
-            "is_there": bool(remote.produces) and all(Path(root, path).exists() for path in remote.produces),
+            "is_there": is_there(remote),
         }
-        for remote in find(name).remotes_of(split)
+        for remote in cls.remotes_of(split)
     ]

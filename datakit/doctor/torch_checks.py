@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from datakit.doctor.child import Outcome
+from datakit.doctor.foreign import folder_of, foreign, in_the_way, removal
 from datakit.doctor.installed import Installed, copies
 from datakit.doctor.model import Check
 from datakit.doctor.pip import pip_install
@@ -40,7 +42,7 @@ def _one(
     name: str, found: Mapping[str, Installed | None], outcomes: Mapping[str, Outcome], least: str, trio: Trio
 ) -> Check:
     here, torch, outcome = found[name], found["torch"], outcomes[name]
-    fix = trio.command(_build(found))
+    fix = _first(name, trio.command(_build(found)))
     places = copies(name)
     if here is None and not outcome.is_good:
         if places and outcome.kind != "ModuleNotFoundError":
@@ -48,7 +50,7 @@ def _one(
         return Check(name, "broken", f"not installed: {outcome.error}", NEEDS[name], fix)
     if here is None:
         return Check(name, "note", f"{outcome.value['version']}, without metadata of its own", _unknown(places), "")
-    said = f"{here.build or here.version}"
+    said = _named(here)
     why = disagreement(name, torch, here) if torch is not None and name != "torch" else ""
     is_tried = name == "torch" or outcomes["torch"].is_good
     ended = "" if outcome.is_good or not is_tried else f" {outcome.error}"
@@ -62,7 +64,23 @@ def _one(
         return Check(
             name, "broken" if why else "note", f"{said}, not tried: torch does not import", why, fix if why else ""
         )
-    return Check(name, "broken", f"{said}{ended}", why or _cause(outcome), _remedy(name, outcome, why, trio, found))
+    cause = why or in_the_way(name) or _cause(outcome)
+    return Check(name, "broken", f"{said}{ended}", cause, _remedy(name, outcome, why, trio, found))
+
+
+def _named(here: Installed) -> str:
+    """The version, and the file that is imported where that is not in `site-packages`."""
+    version, file = here.build or here.version, foreign(here.name)
+    if not file:
+        return version
+    is_own = any(folder_of(file) == str(Path(place).parent) for place in here.places[:1])
+    return f"{version} ({file})" if is_own else f"{version} is installed, but {file} is imported:"
+
+
+def _first(name: str, install: str) -> str:
+    """What makes the import find a package, where another one is in the way; the installation where none is there."""
+    out = removal(name) if foreign(name) else ""
+    return "\n".join(filter(None, [out, "" if out and len(copies(name)) > 1 else install]))
 
 
 def _unknown(places: list[str]) -> str:
@@ -81,7 +99,7 @@ def _cause(outcome: Outcome) -> str:
     """What an error of an import usually means."""
     if outcome.how == "hung":
         return "a lock, a file system or a driver does not answer; the command shows where it waits"
-    if "numpy" in outcome.text.lower():
+    if _is_numpys(outcome):
         return "NumPy, which it uses, does not import: mend that first"
     if outcome.how == "died":
         return "its compiled parts are damaged, or meant for another processor, Python or library"
@@ -90,13 +108,20 @@ def _cause(outcome: Outcome) -> str:
     return "its files are incomplete, or of several versions"
 
 
+def _is_numpys(outcome: Outcome) -> bool:
+    """Whether NumPy, which it imports, is what fails: another one is in the way, or the message names it."""
+    return "numpy" in outcome.text.lower() or (outcome.how != "hung" and bool(foreign("numpy")))
+
+
 def _remedy(name: str, outcome: Outcome, why: str, trio: Trio, found: Mapping[str, Installed | None]) -> str:
-    if outcome.how == "hung":
+    if outcome.how == "hung" and not foreign(name):
         return f'{sys.executable} -c "import faulthandler as f; f.dump_traceback_later(30); import {name}"'
     if outcome.kind == "ModuleNotFoundError" and outcome.name.split(".")[0] not in PACKAGES and not why:
         return pip_install(outcome.name.split(".")[0])
-    if "numpy" in outcome.text.lower() and not why:
-        return pip_install("numpy", options="--force-reinstall")
+    if foreign(name) and (fix := _first(name, "")):
+        return fix
+    if _is_numpys(outcome) and not why:
+        return _first("numpy", pip_install("numpy", options="--force-reinstall"))
     install = trio.command(_build(found), force=not why)
     return f'{install}\n{sys.executable} -X faulthandler -c "import {name}"' if outcome.how == "died" else install
 

@@ -40,6 +40,17 @@ def cuda() -> dict[str, Any]:
     return {"available": is_available, "devices": devices, "built_for": torch.cuda.get_arch_list(), "warnings": said}
 
 
+def device(name: str) -> str:
+    """Why a tensor cannot be put on a device; empty where it can."""
+    import torch
+
+    try:
+        torch.zeros(1, device=torch.device(name)).item()
+    except Exception as error:
+        return str(error).splitlines()[0][:100]
+    return ""
+
+
 def _device(number: int) -> dict[str, Any]:
     import torch
 

@@ -68,11 +68,13 @@ def about(load: Load) -> str:
 
 
 def last_line(report: Report, load: Load) -> str:
-    """The sum of it."""
+    """The sum of it; of a report that was interrupted only what it has come to."""
     worst: Status = next((status for status, count in report.counts().items() if count), "ok")
-    advice = {
+    said = report.summary()
+    if report.interrupted:
+        return click.style(f"interrupted; so far {said}", fg=_COLOURS[worst], bold=True)
+    said += {
         "broken": ": mend what is broken first, the rest may follow from it",
-        "warning": ": it will work, not at its best",
+        "warning": ": nothing breaks for certain; what the warnings say may, or costs time",
     }.get(worst, "")
-    stopped = "interrupted; so far " if report.interrupted else ""
-    return click.style(f"{stopped}{report.summary()}{advice}", fg=_COLOURS[worst], bold=True) + f"\n({about(load)})"
+    return click.style(said, fg=_COLOURS[worst], bold=True) + f"\n({about(load)})"

@@ -75,6 +75,8 @@ def ensure(
 def lacking(remotes: Iterable[Remote], root: str | os.PathLike[str]) -> list[str]:
     """What `ensure` would fetch or unpack: paths under `root` that are not there, or not whole yet. Nothing is read.
 
+    A folder without anything in it is told too: whatever made it, data are not there.
+
     Examples:
         >>> from datakit import Remote
         >>> from datakit.files.prepare import lacking
@@ -82,9 +84,20 @@ def lacking(remotes: Iterable[Remote], root: str | os.PathLike[str]) -> list[str
         ['a/words.txt', 'b.zip']
     """
     base, found = Path(os.path.abspath(root)), []
-    for remote in _pending(remotes, base):
-        found += Place(base, remote.name).missing(remote.produces) or [remote.name]
+    for remote in remotes:
+        place = Place(base, remote.name)
+        if place.prepared(remote.produces):
+            found += [path for path in remote.produces if _is_empty(base / path)]
+        else:
+            found += place.missing(remote.produces) or [remote.name]
     return found
+
+
+def _is_empty(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    with os.scandir(path) as entries:
+        return next(entries, None) is None
 
 
 def _pending(remotes: Iterable[Remote], base: Path) -> list[Remote]:

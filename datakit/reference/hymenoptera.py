@@ -15,6 +15,7 @@ from datakit.dataset import Dataset
 from datakit.derived import Concat, Subset
 from datakit.errors import MissingDataError
 from datakit.files import Remote, ensure
+from datakit.files.walking import files_below
 from datakit.reference.base import Option, Reference
 from datakit.reference.checks import Bar, Check
 from datakit.reference.guesses import guesses, spread
@@ -34,6 +35,7 @@ from datakit.transforms import (
     ToTensor,
 )
 from datakit.vision import ImageFolder
+from datakit.vision.io import IMAGE_SUFFIXES
 
 ARCHIVE = Remote(
     "hymenoptera_data.zip", urls=("https://download.pytorch.org/tutorial/hymenoptera_data.zip",),
@@ -136,7 +138,14 @@ class Hymenoptera(Reference):
     @classmethod
     def missing(cls, root: Path) -> list[str]:
         """What the archive would bring, unless `root` is the folder with `train` itself."""
-        return [] if cls._is_inside(root) else super().missing(root)
+        folder = "" if cls._is_inside(root) else "hymenoptera_data/"
+        found = super().missing(root) if folder else []
+        return found or [
+            f"{folder}{part}/*/*.jpg"
+            for part in ("train", "val")
+            if not (root / folder / part).is_dir()
+            or next(iter(files_below(root / folder / part, IMAGE_SUFFIXES)), None) is None
+        ]
 
     def training(self, root: Path) -> Dataset:
         """The images to train on, as they lie there."""

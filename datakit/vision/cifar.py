@@ -60,6 +60,7 @@ class CIFAR10(Dataset):
             produces=(_FOLDER,),
         ),
     )
+    needed: ClassVar[tuple[str, ...]] = (f"{_FOLDER}/data_batch_1", f"{_FOLDER}/test_batch")
 
     def index(self) -> Columns:
         """Labels, and where each image is."""

@@ -50,6 +50,8 @@ class FaceLandmarks(Dataset):
         ),
     )
 
+    needed: ClassVar[tuple[str, ...]] = ("faces/face_landmarks.csv",)
+
     def index(self) -> Columns:
         """File names and points, from the CSV."""
         folder = self.root / "faces"

@@ -70,6 +70,8 @@ class PennFudan(Dataset):
     def __init__(self, root: str | Path, transform: Transform | None = None, *, download: bool = False) -> None:
         super().__init__(root, transform=transform, download=download)
 
+    needed: ClassVar[tuple[str, ...]] = (f"{_FOLDER}/PNGImages/*.png", f"{_FOLDER}/PedMasks/*.png")
+
     def index(self) -> Columns:
         """Files of images and masks, from the names in the two folders."""
         folder = self.root / _FOLDER

@@ -1,5 +1,7 @@
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -126,3 +128,53 @@ def test_stopping_ends_the_child(module, tmp_path):
 def test_a_child_sees_the_path_of_its_parent(module, tmp_path):
     (tmp_path / "shows_the_path.py").write_text("import sys\ndef path():\n    return sys.path\n")
     assert Probe("shows_the_path", {"path": ()}, limit=20).outcomes()["path"].value == sys.path
+
+
+SLOW = """
+import subprocess, time
+from pathlib import Path
+from torch.utils.data import DataLoader
+
+class Slow:
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, index):
+        subprocess.Popen(["sleep", "60"])
+        Path("begun").touch()
+        time.sleep(60)
+
+loader = DataLoader(Slow(), 4, num_workers=2, prefetch_factor=8)
+"""
+
+
+def belonging_to(mark):
+    """The processes that were started with a mark in their environment."""
+    found = set()
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{process}/environ", "rb") as file:
+            if mark.encode() in file.read() and is_alive(process):
+                found.add(int(process))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_is_left_behind_however_it_is_ended(tmp_path, number):
+    (tmp_path / "slow.py").write_text(SLOW)
+    mark, words = f"MARK_OF_A_TEST={tmp_path}", ["doctor", "slow:loader", "--only", "loader"]
+    variables = {**os.environ, "MARK_OF_A_TEST": str(tmp_path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", "datakit", *words], cwd=tmp_path, env=variables, **pipes) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert (tmp_path / "begun").exists()
+        assert len(belonging_to(mark)) >= 3  # itself, the child that makes the batch, and what that has started
+        process.send_signal(number)
+        said = process.communicate(timeout=20)[0]
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    assert number == signal.SIGKILL or "interrupted" in said
+    deadline = time.monotonic() + 5
+    while belonging_to(mark) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not belonging_to(mark)

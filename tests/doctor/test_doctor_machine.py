@@ -1,21 +1,24 @@
 """Machines made up of files, and what a real loader really takes."""
 
 import contextlib
+import itertools
 import os
 import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from datakit.doctor.child import Outcome
+from datakit.doctor.fitting import Room, as_arguments, files_needed, fitting
 from datakit.doctor.limits import Memory, group_limits, read_memory, read_processes
 from datakit.doctor.machine import cores_check, memory_check, processes_check, system_checks, threads_check
 from datakit.doctor.model import Load
-from datakit.doctor.shared_memory import Share, files_check, files_needed, read_share, share_check, strategy_check
+from datakit.doctor.shared_memory import Share, files_check, read_share, share_check, strategy_check
 from datakit.doctor.start import start_checks
 from datakit.doctor.target_probe import _storages
 from datakit.doctor.wording import amount, megabytes, memory, plural
@@ -68,11 +71,13 @@ def test_the_memory_of_this_machine_is_what_the_kernel_says():
 
 def test_memory_that_workers_do_not_fit_into():
     small = Memory(64 * GB, 2 * GB, GB, 0, 0)
-    check = memory_check(small, Load(8))
+    (wanted, fits), room = (Load(8), Load(4)), Room(shared=GB, memory=GB)  # 200 MB each, and 18 batches of 19 MB
+    assert fitting(wanted, room) == replace(fits, prefetch=2)
+    check = memory_check(small, wanted, as_arguments(wanted, fits))
     assert check.status == "broken"
     assert "the limit of the container" in check.found
-    assert check.fix == "Loader(…, num_workers=5)"  # of 200 MB each
-    assert memory_check(small, Load(5)).status == "ok"
+    assert check.fix == "Loader(…, num_workers=4)"
+    assert memory_check(small, fits).status == "ok"
     assert memory_check(small, MEASURED).status == "broken"  # its batches are 1 GB
     assert memory_check(Memory(64 * GB, 64 * GB, 4 * GB, 0, 0), Load(2)).status == "warning"
     assert memory_check(Memory(0, 0, 0, 0, 0), Load(0)).status == "note"
@@ -132,25 +137,55 @@ def test_the_64_mb_of_docker_and_a_batch_of_large_images():
     assert size == "2g"
     assert int(size[:-1]) * GB >= 1.25 * needed
     assert "mount -o remount,size=2g /dev/shm" in check.fix
-    assert "num_workers" not in check.fix  # not even one batch fits
 
 
-def test_fewer_workers_are_proposed_where_they_fit():
-    share = Share("/dev/shm", 800_000_000, 800_000_000, True)
-    check = share_check(share, MEASURED)
-    assert check.status == "broken"
-    assert "Loader(…, num_workers=2)" in check.fix
-    assert share_check(share, Load(2, batch_bytes=BATCH, batch_tensors=2)).status != "broken"
-    assert share_check(share, Load(3, batch_bytes=BATCH, batch_tensors=2)).status == "broken"
-    assert "num_workers=4, prefetch_factor=1)" in check.fix
-    assert share_check(share, Load(4, 1, batch_bytes=BATCH, batch_tensors=2)).status != "broken"
+@pytest.mark.parametrize(
+    ("load", "room", "said"),
+    [
+        (MEASURED, Room(GB, 64 * GB), "num_workers=4, prefetch_factor=1"),
+        (MEASURED, Room(GB, 64 * GB, cores=2), "num_workers=2"),
+        (MEASURED, Room(GB // 2, 64 * GB), "num_workers=2, prefetch_factor=1"),
+        (MEASURED, Room(GB, 3 * 200_000_000), "num_workers=1, prefetch_factor=1"),
+        (MEASURED, Room(64 * MB, 64 * GB), "batch_size=5, num_workers=1, prefetch_factor=1"),
+        (MEASURED, Room(MB, 64 * GB), "num_workers=0"),
+        (MEASURED, Room(GB, 1000), "num_workers=0"),
+        (MEASURED, Room(16 * GB, 64 * GB, files=100), "num_workers=2"),
+        (MEASURED, Room(16 * GB, 64 * GB, files=100, strategy="file_system"), ""),
+        (MEASURED, Room(16 * GB, 64 * GB), ""),
+        (Load(0), Room(0, 0), ""),
+    ],
+)
+def test_what_is_proposed_fits_and_the_next_larger_does_not(load, room, said):
+    found = fitting(load, room)
+    assert as_arguments(load, found) == (f"Loader(…, {said})" if said else "")
+    assert room.holds(found)
+    share, ram = Share("/dev/shm", room.shared, room.shared, True), Memory(room.memory, room.memory, room.memory, 0, 0)
+    assert not room.shared or share_check(share, found).status == "ok"
+    assert memory_check(ram, found).status != "broken"
+    assert files_check(room.files, room.files, room.opened, found, room.strategy).status == "ok"
+    larger = itertools.product(range(1, min(load.workers, room.cores) + 1), range(1, load.prefetch + 1))
+    for workers, prefetch in larger:
+        if (workers, prefetch) > (found.workers, found.prefetch):
+            assert not room.holds(replace(load, workers=workers, prefetch=prefetch))
+
+
+def test_no_more_shared_memory_is_proposed_than_half_of_the_memory():
+    share = Share("/dev/shm", 64 * MB, 64 * MB, True)
+    assert "shm-size=2g" in share_check(share, MEASURED, ram=4 * GB).fix
+    check = share_check(share, MEASURED, ram=3 * GB, smaller="Loader(…, num_workers=0)")
+    assert check.fix == "Loader(…, num_workers=0)"
+    assert "3 GiB of that are too few" in check.why
+    assert share_check(Share("/dev/shm", 0, 0, False), MEASURED, ram=3 * GB).fix == "Loader(…, num_workers=0)"
 
 
 def test_shared_memory_that_is_there_or_not():
     large = Share("/dev/shm", 16 * GB, 16 * GB, True)
     assert share_check(large, MEASURED).status == "ok"
     assert share_check(Share("/dev/shm", 16 * GB, 1_200_000_000, True), MEASURED).status == "warning"  # just so
-    assert share_check(Share("/dev/shm", 64 * MB, 64 * MB, True), Load(8)).status == "warning"  # nobody measured
+    docker = Share("/dev/shm", 64 * MB, 64 * MB, True)
+    assert share_check(docker, Load(2)).status == "warning"  # 110 MiB that nobody measured
+    assert share_check(docker, Load(8)).status == "broken"  # 330 MiB are by far too much
+    assert share_check(Share("/dev/shm", 2 * MB, 2 * MB, True), Load(1)).status == "broken"  # not even one batch
     assert share_check(Share("/dev/shm", 64 * MB, 64 * MB, True), Load(0, batch_bytes=BATCH)).status == "ok"
     assert share_check(Share("/dev/shm", 0, 0, False), Load(2)).status == "broken"
     assert "not writable" in share_check(Share("/dev/shm", GB, GB, False), Load(2)).found
@@ -223,8 +258,13 @@ def test_a_limit_of_256_files_and_a_batch_of_many_tensors():
     check = files_check(256, 4096, 10, load)
     assert check.status == "broken"
     assert check.fix.splitlines()[0] == "ulimit -n 4096"
-    assert files_check(256, 256, 10, load).fix.splitlines()[0] == "ulimit -n 256"
-    assert "docker run --ulimit nofile=4096:4096" in files_check(256, 256, 10, load).fix
+    assert files_check(256, 2048, 10, load).fix.splitlines()[0] == "ulimit -n 2048"
+    check = files_check(256, 256, 10, load, smaller="Loader(…, num_workers=1)")
+    assert "ulimit -n " not in check.fix
+    for part in ("sudo prlimit --nofile=4096:4096 --pid $$", "docker run --ulimit nofile=4096:4096", "limits.conf"):
+        assert part in check.fix
+    assert "\nLoader(…, num_workers=1)\n" in check.fix
+    assert "256 is the hard limit" in check.why
     assert files_check(256, 4096, 10, load, "file_system").status == "ok"
     assert files_check(files_needed(load, 10) + 5, 4096, 10, load).status == "warning"
     assert files_check(1024, 4096, 10, load).status == "ok"

@@ -1,5 +1,6 @@
 """Folders, mirrors, disks and codecs that are as they should be, and that are not."""
 
+import os
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ import pytest
 
 from datakit.doctor.child import Outcome
 from datakit.doctor.codec_checks import codec_checks
+from datakit.doctor.examine import _folders
 from datakit.doctor.imports_probe import pillow, pycocotools, soundfile, tokenizers
 from datakit.doctor.material import FRAMES, RATE, wave
 from datakit.doctor.places import Folder, disk_check, folder_check, mirror_checks, read_folder
@@ -98,7 +100,7 @@ def test_a_folder_as_a_mirror(tmp_path):
     [
         ("/{folder}", "is no address", "export DATAKIT_MIRROR=file:///{folder}"),
         ("file://{folder}", "a path needs three slashes", "export DATAKIT_MIRROR=file:///{folder}"),
-        ("file:///no/such/folder", "there is no folder /no/such/folder", "ls -d /no/such/folder"),
+        ("file:///no/such/folder", "there is no folder /no/such/folder", "unset DATAKIT_MIRROR"),
         ("example.org/data", "is no address", "export DATAKIT_MIRROR=https://example.org/data"),
         ("htp://example.org/data", "is no address", "export DATAKIT_MIRROR=https://example.org/data"),
         ("s3://bucket/data", "is no address", "https://bucket/data"),
@@ -111,6 +113,24 @@ def test_mirrors_that_are_typed_wrongly(tmp_path, address, found, fix):
     assert check.status == "broken"
     assert found in check.found
     assert fix.format(folder=inside) in check.fix
+
+
+def test_what_cannot_be_made_writable_is_not_proposed_to_be():
+    found = read_folder(Path("/proc/datakit"))
+    assert (found.is_fixed, found.is_writable) == (True, False)
+    check = folder_check("cache", found, "DATAKIT_CACHE", "copies")
+    assert (check.status, check.fix) == ("broken", "export DATAKIT_CACHE=/a/folder/of/yours")
+    closed = folder_check("cache", folder(is_writable=False, exists=False), "DATAKIT_CACHE", "copies")
+    assert "sudo mkdir -p data && sudo chown" in closed.fix
+
+
+def test_a_tmpdir_that_is_there_is_not_proposed_to_be_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/tmp")
+    fixes = {}
+    for asked in (tmp_path / "no", Path("/proc")):
+        monkeypatch.setenv("TMPDIR", str(asked))
+        fixes[asked.name] = next(check.fix for check in _folders(os.environ) if check.name == "TMPDIR")
+    assert fixes == {"no": f"mkdir -p {tmp_path / 'no'}", "proc": "export TMPDIR=/a/folder/of/yours"}
 
 
 def test_an_address_is_asked_only_with_network():
@@ -238,6 +258,12 @@ def test_codecs_that_are_missing(what, pictures, sounds):
     assert [check.status for check in found] == [pictures, sounds]
     assert all(check.fix for check in found if check.status != "ok")
     assert "1.1.0" in found[1].why or what.get("library") is None
+
+
+def test_decoders_that_were_not_tried_are_not_broken():
+    untried = Outcome("raised", error="not tried: numpy does not import")
+    found = list(codec_checks({"pillow": untried, "soundfile": untried}))
+    assert [check.status for check in found] == ["note", "note"]
 
 
 def test_decoders_that_do_not_import():

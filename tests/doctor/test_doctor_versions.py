@@ -254,6 +254,7 @@ def test_gpus_are_read_from_the_kernel(tmp_path):
          [device("12.0", "CUDA error: no kernel image is available")]), "broken", "sm_120", "whl/cu130"),
         (Gpu("580.65", NODES, 1), "13.0", Outcome("died", error="dies with SIGSEGV"), "broken", "SIGSEGV", "smi"),
         (Gpu("580.65", NODES, 1), "13.0", None, "note", "torch does not import", ""),
+        (Gpu("580.65", NODES, 1), "", None, "note", "torch does not import", ""),
     ],
 )  # fmt: skip
 def test_build_driver_and_device(monkeypatch, gpu, cuda, outcome, status, found, fix):
@@ -354,6 +355,19 @@ def test_requirements(line, outcome, found, fix):
     assert fix in check.fix
 
 
+def test_many_missing_packages_are_one_command():
+    lines = ["no-such-thing>=1", "numpy>=99", "nor-this", "pillow"]
+    (check,) = requirement_checks([parsed(line) for line in lines], {})
+    assert check.status == "broken"
+    assert check.found.startswith("no-such-thing not installed, numpy ")
+    assert check.fix == pip_install("no-such-thing>=1", "numpy>=99", "nor-this")
+    assert check.fix.count("install ") == 1
+
+
+def test_where_torch_is_missing_nothing_is_said_of_its_build():
+    assert gpu_check(Gpu(), "", None, Trio.of("2.11.0")).found == "none of NVIDIA's"
+
+
 def test_nothing_known_of_requirements_is_said():
     (check,) = requirement_checks([], {})
     assert check.status == "note"
@@ -367,7 +381,7 @@ def test_extras_say_what_they_are_for(monkeypatch):
     assert found["tensorboard"].status == "ok"
     if installed("torchcodec") is None:
         assert found["torchcodec"].status == "note"
-        assert found["torchcodec"].fix.endswith("install 'datakit[codec]'")
+        assert found["torchcodec"].fix.endswith("install 'torchcodec>=0.7'")
     monkeypatch.setattr("datakit.doctor.python_checks.installed", lambda name: one(name, "99"))
     found = {check.name: check for check in extra_checks(requirements, outcomes)}
     assert (found["torchcodec"].status, found["torchcodec"].fix) == ("warning", "sudo apt-get install ffmpeg")
@@ -379,12 +393,13 @@ def test_two_copies_of_a_package(tmp_path, monkeypatch):
         (tmp_path / name / "torch" / "__init__.py").touch()
     monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
-    (check,) = copy_checks({"torch": None})
+    (check,) = copy_checks({"torch": None}, lambda name: True)
     assert check.status == "warning"
+    assert [check.status for check in copy_checks({"torch": None}, lambda name: False)] == ["broken"]
     assert check.found == f"torch in {tmp_path / 'first'} and in {tmp_path / 'second'}"
     assert check.fix == "unset PYTHONPATH"
     monkeypatch.setattr(sys, "path", [str(tmp_path / "first")])
-    assert list(copy_checks({"torch": one("torch", "1")})) == []
+    assert list(copy_checks({"torch": one("torch", "1")}, lambda name: True)) == []
 
 
 def test_a_file_that_hides_a_package(tmp_path):
@@ -393,6 +408,7 @@ def test_a_file_that_hides_a_package(tmp_path):
     found = {check.name: check for check in python_checks(tmp_path)}
     assert found["shadows"].status == "warning"
     assert found["shadows"].fix == "mv torch.py my_torch.py"
+    assert [check.status for check in python_checks(tmp_path, lambda name: False)][-1] == "broken"
     run = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.__file__)"], cwd=tmp_path, capture_output=True, text=True
     )
