@@ -98,7 +98,7 @@ def check(
         seed: of the records that are run through the transforms.
         looked: how many of them.
         at_most: records of each part to read, chosen by the seed; None for all.
-        workers: processes that read; None for as many as there are cores, and none for few records.
+        workers: processes that read; None for as many as there are cores, and one for few records.
         cache: whether to use and write the cache.
         notes: to be said in the report.
         unopened: parts that are no dataset, and why; they are findings.
@@ -106,6 +106,7 @@ def check(
 
     Raises:
         UnknownNameError: for a kind that there is not.
+        DatakitError: there is nothing to check, or nothing left to look for.
         WorkerError: workers cannot be started.
 
     Examples:

@@ -216,7 +216,7 @@ def test_ctrl_c_gives_what_was_found_so_far(folder, tmp_path):
         "from datakit.vision import ImageFolder\n"
         "class Slow(ImageFolder):\n"
         "    def load(self, record):\n"
-        "        time.sleep(0.2 if record.file > 'bees' else 0.01)\n"
+        "        time.sleep(0.03)\n"
         "        return super().load(record)\n"
         f"data = Slow({str(folder)!r})\n"
         "from datakit import Concat\n"

@@ -158,7 +158,7 @@ def belonging_to(mark):
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_is_left_behind_however_it_is_ended(tmp_path, number):
     (tmp_path / "slow.py").write_text(SLOW)
     mark, words = f"MARK_OF_A_TEST={tmp_path}", ["doctor", "slow:loader", "--only", "loader"]

@@ -487,6 +487,7 @@ def check_whole(document, tmp_path):
         assert all((tmp_path / picture).stat().st_size for picture in one["result"]["pictures"])
 
 
+@pytest.mark.slow
 def test_real_references_pass_and_are_held_against_the_bars_of_the_list(tmp_path):
     document, code, told = run_for_real(tmp_path, "--only", "data-parallel", "--device", "cpu")
     assert code == 0, told
