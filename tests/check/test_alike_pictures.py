@@ -134,6 +134,7 @@ def test_there_is_nothing_to_compare_in_a_constant_or_tiny_one(pixels):
     assert confirm({"image": pixels}, {"image": other}) is None
 
 
+@pytest.mark.slow
 def test_digits_that_look_alike_are_not_the_same(shared):
     """The nearest ones of 4,000, by the distance of their pixels, and those that the search gives."""
     dataset = MNIST(shared, "test")

@@ -114,6 +114,7 @@ def test_so_many_as_there_are_were_looked_at(ran):
     assert check(parts, only=["duplicate"], cache=False).looked == 0
 
 
+@pytest.mark.slow
 def test_memory_is_found_when_it_alone_is_asked_for():
     (finding,) = check(Keeping(), only=["memory"], cache=False).findings
     assert finding.text.startswith("a process that reads records grows by ")

@@ -57,7 +57,11 @@ def test_the_json_document_is_as_shown():
 
 
 @pytest.mark.parametrize(
-    ("name", "line"), [("faces", "faces --root data"), ("data/hymenoptera_data", "data/hymenoptera_data")]
+    ("name", "line"),
+    [
+        ("faces", "faces --root data"),
+        pytest.param("data/hymenoptera_data", "data/hymenoptera_data", marks=pytest.mark.slow),
+    ],
 )
 def test_the_output_on_real_data_is_as_shown(name, line, faces, hymenoptera, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

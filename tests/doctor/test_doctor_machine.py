@@ -289,6 +289,7 @@ for limit in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_files_that_are_needed_are_enough_and_a_quarter_of_them_is_not():
     needed = files_needed(Load(2, 8, 4, batch_tensors=20), 8)
     run = [sys.executable, "-c", LIMITED, str(needed), str(needed // 4)]
