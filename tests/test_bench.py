@@ -175,7 +175,7 @@ def test_a_step_is_slept_and_its_waiting_is_known():
     assert 12 < measured.fed.samples_per_second < 1 / 0.06
     assert measured.samples_per_second > 1.5 * measured.fed.samples_per_second
     assert not measured.fed.is_enough
-    (fast,) = measure(DataLoader(Slow(n=4, seconds=0), 1), workers=[0], repeats=2, step=0.1)
+    (fast,) = measure(DataLoader(Slow(n=4, seconds=0), 1), workers=[0], repeats=2, step=0.3)
     assert fast.fed.is_enough
     with pytest.raises(ValueError, match="step above 0"):
         measure(loader, step=-1.0)
