@@ -44,7 +44,8 @@ def _duplicates(records: All, groups: Groups) -> Iterator[Finding]:
         for group in groups:
             inside = group[records.part[group] == number]
             first = {int(annotation[row]): int(row) for row in inside[::-1]}
-            copies_ = [int(row) for row in inside if int(row) not in first.values()]
+            kept = set(first.values())
+            copies_ = [int(row) for row in inside if int(row) not in kept]
             count, sets = count + len(copies_), sets + bool(copies_)
             for row in copies_[: FIRST - len(offenders)]:
                 offenders.append(
