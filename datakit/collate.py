@@ -9,8 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
-from torch.utils.data import get_worker_info
 
+from datakit import buffers
 from datakit.errors import CollateError
 from datakit.sample import SEQUENCES, TIME_LAST, Sample, per_object
 
@@ -213,7 +213,12 @@ def _stack_values(tensors: list[torch.Tensor], key: Any) -> torch.Tensor:
     first = tensors[0]
     if any(tensor.dtype != first.dtype or tensor.shape != first.shape for tensor in tensors):
         raise ValueError("they differ")
-    return torch.stack(tensors, out=_slot((len(tensors), *first.shape), first))
+    written = buffers.whole(tensors)
+    if written is not None:
+        return written
+    if first.device.type != "cpu":
+        return torch.stack(tensors)
+    return torch.stack(tensors, out=buffers.empty((len(tensors), *first.shape), first.dtype))
 
 
 def _pad_values(tensors: list[torch.Tensor], value: float) -> torch.Tensor:
@@ -221,21 +226,11 @@ def _pad_values(tensors: list[torch.Tensor], value: float) -> torch.Tensor:
     if any(tensor.dtype != first.dtype or tensor.ndim != first.ndim for tensor in tensors):
         raise ValueError("they differ")
     longest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
-    out = _slot((len(tensors), *longest), first)
-    out = torch.empty((len(tensors), *longest), dtype=first.dtype) if out is None else out
+    out = buffers.empty((len(tensors), *longest), first.dtype)
     for row, tensor in zip(out, tensors, strict=True):
         ends = [(0, full - size) for full, size in zip(longest, tensor.shape, strict=True)]
         row.copy_(F.pad(tensor, [side for pair in reversed(ends) for side in pair], value=value))
     return out
-
-
-def _slot(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
-    """In a worker, shared memory to write the batch into, so that sending it copies nothing."""
-    if get_worker_info() is None or like.device.type != "cpu":
-        return None
-    count = int(np.prod(shape))
-    storage = like._typed_storage()._new_shared(count, device=like.device)
-    return like.new(storage).resize_(shape)
 
 
 def _disagreement(samples: Sequence[Any], key: Any, values: list[Any]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -108,3 +109,14 @@ def _sendable(error: Exception) -> DatakitError:
         error = CollateError(f"{type(error).__name__} in the collate function: {error}")
     error.add_note(traceback.format_exc().rstrip())
     return error
+
+
+def unpicklable(dataset: Dataset, error: Exception) -> str:
+    """Which attribute of the dataset cannot be sent to another process."""
+    for name, value in vars(dataset).items():
+        try:
+            pickle.dumps(value)
+        except Exception as reason:
+            kind = type(dataset).__name__
+            return f"{kind}.{name} cannot be pickled ({reason}); a function at the top of a module can, a lambda cannot"
+    return str(error)

@@ -19,22 +19,21 @@ from datakit import collate
 from datakit.buckets import BucketSampler, padding_share
 from datakit.chain import irreproducible
 from datakit.dataset import Dataset, LoaderKey, digest
-from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart
+from datakit.delivery import Collate, Collator, OnError, Packet, WorkerStart, unpicklable
 from datakit.derived import Mapped
 from datakit.errors import (
     CorruptDataError,
     DatakitError,
     ReproducibilityError,
     SampleError,
-    StateError,
     UnknownNameError,
     WorkerError,
 )
 from datakit.passes import Pass, StreamPass, Workers
+from datakit.resuming import STATE_VERSION, check_state
 from datakit.sampling import Key, KeySampler
 from datakit.streams import Stream, StreamBatches, StreamKeys, check_options
 
-_STATE_VERSION = 1
 _CHECK_SAMPLES, _CHECK_SECONDS = 16, 0.25
 _FEW = 1000  # records of a stream of which a share may be bad
 _NEED_WORKERS = {"prefetch_factor", "persistent_workers", "multiprocessing_context"}
@@ -271,7 +270,7 @@ class Loader(DataLoader[Any]):
         epoch, samples = self._at
         self._fingerprint = self._fingerprint or self.records.fingerprint()
         return {
-            "version": _STATE_VERSION,
+            "version": STATE_VERSION,
             "seed": self.seed,
             "epoch": epoch,
             "samples": samples,
@@ -291,23 +290,7 @@ class Loader(DataLoader[Any]):
         Raises:
             StateError: where the state is not a loader's, or is of another dataset or order; it says what differs.
         """
-        own = self.state_dict()
-        if not isinstance(state, dict):
-            raise StateError(f"a state of a Loader is a dict, got {type(state).__name__}")
-        if missing := sorted(own.keys() - state.keys()):
-            raise StateError(f"this is no state of a Loader: it has no {', '.join(missing)}")
-        for field in ("version", "length", "fingerprint", "shuffle", "groups", "lengths"):
-            if state[field] != own[field]:
-                raise StateError(
-                    f"the state is of another stream: its {field} is {state[field]!r}, that of this loader over "
-                    f"{self.records!r} is {own[field]!r}"
-                )
-        for field in ("seed", "epoch", "samples", "block"):
-            if not isinstance(state[field], int) or (field != "seed" and not state[field] >= (field == "block")):
-                raise StateError(f"the state is damaged: its {field} is {state[field]!r}")
-        length = self._length()
-        if length is not None and state["samples"] > length:
-            raise StateError(f"the state is damaged: its samples are {state['samples']} of {length}")
+        check_state(state, self.state_dict(), self._length(), repr(self.records))
         self.keys.seed, self.keys.block = state["seed"], state["block"]
         self._next = self._at = (state["epoch"], state["samples"])
         self._passes += 1
@@ -337,7 +320,7 @@ class Loader(DataLoader[Any]):
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             if not self.num_workers:
                 raise
-            raise WorkerError(f"the workers could not be started: {_unpicklable(self.records, error)}") from error
+            raise WorkerError(f"the workers could not be started: {unpicklable(self.records, error)}") from error
 
     def _check_reproducible(self) -> None:
         """Read some samples twice: more than one, since a transform may act by chance, but not for long."""
@@ -382,14 +365,3 @@ class Loader(DataLoader[Any]):
                 f"{len(self.failures)} of {length or self._at[1]} records could not be read, more than the {allowed} "
                 f"that max_bad={self.max_bad} allows in an epoch; the first:\n  {first}"
             )
-
-
-def _unpicklable(dataset: Dataset, error: Exception) -> str:
-    """Which attribute of the dataset cannot be sent to another process."""
-    for name, value in vars(dataset).items():
-        try:
-            pickle.dumps(value)
-        except Exception as reason:
-            kind = type(dataset).__name__
-            return f"{kind}.{name} cannot be pickled ({reason}); a function at the top of a module can, a lambda cannot"
-    return str(error)

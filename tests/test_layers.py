@@ -9,7 +9,7 @@ import datakit
 
 PACKAGE = Path(datakit.__file__).parent
 LAYERS = [
-    {"errors", "sample", "pixels", "probe", "cores", "phrasing", "sounds", "counting"},
+    {"errors", "sample", "pixels", "probe", "cores", "phrasing", "sounds", "counting", "buffers"},
     {"columns", "files", "tables", "sampling", "buckets", "foreign"},
     {"vocab"},
     {"coding"},
@@ -18,7 +18,7 @@ LAYERS = [
     {"synthetic", "collate", "catalog"},
     {"dataset", "derived", "streams", "transforms"},
     {"vision", "audio", "text", "delivery"},
-    {"loader", "passes", "hugging_face"},
+    {"loader", "passes", "resuming", "hugging_face"},
     {"testing", "targets"},
     {"inspection", "bench", "doctor"},
     {"check"},
