@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,11 +32,11 @@ def rows(batch: torch.Tensor) -> list[torch.Tensor]:
 
 def whole(members: Sequence[torch.Tensor]) -> torch.Tensor | None:
     """The batch that `rows` was given, where `members` are all of its rows in their order; else None."""
-    batch: torch.Tensor | None = getattr(members[0], "_datakit_row", (None, 0))[0]
+    batch: Any = getattr(members[0], "_datakit_row", (None, 0))[0]
     if batch is None or len(batch) != len(members):
         return None
     for place, member in enumerate(members):
         other, own = getattr(member, "_datakit_row", (None, 0))
         if other is not batch or own != place or member.data_ptr() != batch[place].data_ptr():
             return None
-    return batch
+    return batch  # type: ignore[no-any-return]
