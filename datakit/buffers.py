@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,11 +31,11 @@ def rows(batch: torch.Tensor) -> list[torch.Tensor]:
 
 def whole(members: Sequence[torch.Tensor]) -> torch.Tensor | None:
     """The batch that `rows` was given, where `members` are all of its rows in their order; else None."""
-    batch: Any = getattr(members[0], "_datakit_row", (None, 0))[0]
+    found = [getattr(member, "_datakit_row", None) for member in members]
+    batch = found[0][0] if found[0] is not None else None
     if batch is None or len(batch) != len(members):
         return None
-    for place, member in enumerate(members):
-        other, own = getattr(member, "_datakit_row", (None, 0))
-        if other is not batch or own != place or member.data_ptr() != batch[place].data_ptr():
+    for place, (member, row) in enumerate(zip(members, found, strict=True)):
+        if row is None or row[0] is not batch or row[1] != place or member.data_ptr() != batch[place].data_ptr():
             return None
     return batch  # type: ignore[no-any-return]
